@@ -1,0 +1,169 @@
+"""Names of number types, and the rules for mixing them (Keras's, on JAX)."""
+
+import functools
+
+import ml_dtypes
+import numpy as np
+
+from . import settings
+from .messages import did_you_mean, expected
+
+_PYTHON = {bool: "bool", int: "int32", float: None, str: "string"}  # None: the default float
+
+ALLOWED = (
+    "float16 bfloat16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool "
+    "string int4 uint4 complex64 complex128 float8_e4m3fn float8_e5m2"
+).split()
+
+_FLOATS = {"bfloat16", "float8_e4m3fn", "float8_e5m2"}
+_NARROW = {"float64": "float32", "int64": "int32", "uint64": "uint32", "complex128": "complex64"}
+
+
+def standardize_dtype(dtype):
+    """The name of a dtype given as a name, a NumPy or JAX dtype, a Python type or `None`.
+
+    Args:
+        dtype: anything that names a number type; `None` and `float` mean the default float type,
+            `int` means `"int32"`.
+
+    Returns:
+        A string, such as `"float32"`.
+
+    Raises:
+        ValueError: if no such type exists.
+
+    Example:
+
+    >>> keras.backend.standardize_dtype(np.float16), keras.backend.standardize_dtype(None)
+    ('float16', 'float32')
+    """
+    if dtype.__class__ is str:
+        name = dtype
+    elif dtype is None:
+        return settings.floatx()
+    elif dtype in _PYTHON:
+        return _PYTHON[dtype] or settings.floatx()
+    else:
+        return _name(dtype)
+    if name == "int":
+        return "int32"
+    if name not in ALLOWED:
+        raise ValueError(
+            expected("dtype", "the name of a number type", dtype, did_you_mean(name, ALLOWED))
+        )
+    return name
+
+
+@functools.lru_cache(maxsize=256)
+def _name(dtype):
+    # A random key of JAX has an extended dtype, which np.dtype refuses.
+    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None)
+    if name not in ALLOWED:
+        try:
+            name = np.dtype(dtype).name
+        except TypeError:
+            pass
+    if str(name).startswith(("str", "bytes", "object")):
+        return "string"
+    if name not in ALLOWED:
+        raise ValueError(expected("dtype", "a number type", dtype))
+    return name
+
+
+def is_float_dtype(dtype):
+    """Whether a dtype is a floating-point type.
+
+    Example:
+
+    >>> keras.backend.is_float_dtype("bfloat16"), keras.backend.is_float_dtype("int8")
+    (True, False)
+    """
+    return standardize_dtype(dtype).startswith(("float", "bfloat"))
+
+
+def is_int_dtype(dtype):
+    """Whether a dtype is a signed or unsigned integer type."""
+    return standardize_dtype(dtype).startswith(("int", "uint"))
+
+
+def numpy_dtype(dtype):
+    """The `np.dtype` of a standard name, including the types that NumPy lacks."""
+    name = standardize_dtype(dtype)
+    if name in _FLOATS or name in ("int4", "uint4"):
+        return np.dtype(getattr(ml_dtypes, name))
+    return np.dtype(object if name == "string" else name)
+
+
+def result_type(*dtypes):
+    """The dtype of a calculation that mixes `dtypes`.
+
+    JAX's promotion, except that 64-bit types don't arise (they become 32-bit ones) and a Python
+    `float` mixed with integers gives the default float type. Python's `bool`, `int` and `float`
+    stand for literals, which yield to any array type of their kind.
+
+    Example:
+
+    >>> keras.backend.result_type("int8", "bfloat16")
+    'bfloat16'
+    >>> keras.backend.result_type("float16", float), keras.backend.result_type("int32", float)
+    ('float16', 'float32')
+    """
+    if not dtypes:
+        return settings.floatx()
+    return _result_type(
+        settings.floatx(), *(d if d in (bool, int, float) else standardize_dtype(d) for d in dtypes)
+    )
+
+
+@functools.lru_cache(maxsize=4096)
+def _result_type(floatx, *dtypes):
+    from_literal = float in dtypes and not any(
+        d not in (bool, int, float) and is_float_dtype(d) for d in dtypes
+    )
+    if from_literal:
+        return floatx
+    weak = [d for d in dtypes if d in (bool, int, float)]
+    strong = [_NARROW.get(d, d) for d in dtypes if d not in (bool, int, float)]
+    if not strong:
+        return "int32" if int in weak else "bool"
+    result = functools.reduce(_promote, strong)
+    if result == "bool" and int in weak:
+        return "int32"
+    return result
+
+
+_INT_ORDER = {"int4": 4, "int8": 8, "int16": 16, "int32": 32}
+_UINT_ORDER = {"uint4": 4, "uint8": 8, "uint16": 16, "uint32": 32}
+
+
+def _promote(a, b):
+    """Two array types; NumPy's table with bfloat16 and without growing to 64 bits."""
+    if a == b or b == "bool":
+        return a
+    if a == "bool":
+        return b
+    a_float, b_float = is_float_dtype(a), is_float_dtype(b)
+    if "complex64" in (a, b):
+        return "complex64"
+    if a_float and b_float:
+        # Two different narrow types have no common one but float32.
+        return "float32"
+    if a_float or b_float:
+        return a if a_float else b
+    bits = {**_INT_ORDER, **_UINT_ORDER}
+    if (a in _INT_ORDER) == (b in _INT_ORDER):
+        return max(a, b, key=bits.get)
+    signed, unsigned = (a, b) if a in _INT_ORDER else (b, a)
+    if bits[signed] > bits[unsigned]:
+        return signed
+    return f"int{min(32, 2 * bits[unsigned])}"
+
+
+def of(x):
+    """The dtype of an array, or the Python type of a literal, as `result_type` takes it."""
+    dtype = getattr(x, "dtype", None)
+    if dtype is None:
+        if isinstance(x, (bool, int, float)):
+            return type(x)
+        dtype = np.asarray(x).dtype
+    return standardize_dtype(dtype)

@@ -1,0 +1,118 @@
+"""Random state: a seed and a counter, kept in a `Variable` so that it travels with a model."""
+
+import random as python_random
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from .messages import expected
+from .naming import auto_name
+from .objects import Configurable
+from .variable import Variable
+
+_global = None
+
+
+def make_default_seed():
+    """A seed from Python's own generator, which `set_random_seed` makes repeatable."""
+    return python_random.randint(1, int(1e9))
+
+
+class SeedGenerator(Configurable):
+    """A stream of seeds: `next()` gives a new one each time.
+
+    The state is an array `[seed, count]`, a non-trainable variable. Layers that keep a generator
+    in an attribute draw the same numbers however training steps are fused, and a saved model
+    goes on where it stopped.
+
+    Args:
+        seed: int; by default drawn from Python's `random`.
+        name: name of the generator.
+
+    Example:
+
+    >>> seeds = keras.random.SeedGenerator(7)
+    >>> np.asarray(seeds.next()), np.asarray(seeds.next())
+    (array([7, 0], dtype=uint32), array([7, 1], dtype=uint32))
+    """
+
+    def __init__(self, seed=None, name=None, **kwargs):
+        if kwargs:
+            raise ValueError(f"SeedGenerator takes no argument {', '.join(map(repr, kwargs))}.")
+        self.name = name or auto_name(type(self).__name__)
+        if seed is None:
+            seed = make_default_seed()
+        if not isinstance(seed, (int, np.integer)):
+            raise ValueError(expected("SeedGenerator's seed", "an int", seed))
+        self.seed = self._initial_seed = int(seed)
+        self.state = Variable(
+            np.array([self.seed & 0xFFFFFFFF, 0], dtype="uint32"),
+            dtype="uint32",
+            trainable=False,
+            aggregation="none",
+            name="seed_generator_state",
+        )
+
+    def next(self, ordered=True):
+        """A new seed, of shape `(2,)`: the seed and how many were drawn before.
+
+        With `ordered=False` the counter is left alone and the state is split instead, which
+        gives independent streams.
+        """
+        state = self.state.value
+        if ordered:
+            self.state.assign(state + jnp.asarray([0, 1], dtype="uint32"))
+            return state
+        new, seed = jax.random.split(state, 2)
+        self.state.assign(new)
+        return seed
+
+
+def global_generator():
+    """The generator that random functions use when they are given no seed."""
+    global _global
+    if _global is None:
+        with jax.ensure_compile_time_eval():
+            _global = SeedGenerator(name="global_seed_generator")
+    return _global
+
+
+def reset_global_generator():
+    """Forget the global generator; the next use makes a new one."""
+    global _global
+    _global = None
+
+
+def draw_seed(seed):
+    """The raw random key of shape `(2,)` that a `seed` argument means.
+
+    An int is a fixed key; a `SeedGenerator` gives its next one; `None` asks the global generator.
+    """
+    if isinstance(seed, SeedGenerator):
+        return seed.next()
+    if seed is None:
+        return global_generator().next()
+    if isinstance(seed, (int, np.integer)):
+        return np.array([int(seed) & 0xFFFFFFFF, 0], dtype="uint32")
+    if hasattr(seed, "shape") and tuple(seed.shape) == (2,):
+        return seed
+    raise ValueError(expected("seed", "an int, a SeedGenerator or None", seed))
+
+
+def set_random_seed(seed):
+    """Seed Python's, NumPy's and hornbeam's random numbers, for repeatable runs.
+
+    Example:
+
+    >>> keras.utils.set_random_seed(0)
+    >>> a = keras.random.normal((2,))
+    >>> keras.utils.set_random_seed(0)
+    >>> bool((a == keras.random.normal((2,))).all())
+    True
+    """
+    if not isinstance(seed, int):
+        raise ValueError(expected("seed", "an int", seed))
+    python_random.seed(seed)
+    np.random.seed(seed & 0xFFFFFFFF)
+    reset_global_generator()

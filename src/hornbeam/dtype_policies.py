@@ -1,0 +1,129 @@
+"""Dtype policies: in which type a layer computes, and in which it keeps its variables."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from .core import dtypes, objects, settings
+from .core.messages import expected
+from .core.objects import Configurable
+
+_default = None
+
+
+class DTypePolicy(Configurable):
+    """The number types of a layer.
+
+    Args:
+        name: a float type such as `"float32"` (compute and keep in it), or `"mixed_bfloat16"` or
+            `"mixed_float16"` (compute in half precision, keep variables in float32).
+
+    Example:
+
+    >>> policy = keras.DTypePolicy("mixed_bfloat16")
+    >>> policy.compute_dtype, policy.variable_dtype
+    ('bfloat16', 'float32')
+    """
+
+    quantization_mode = None
+
+    def __init__(self, name=None):
+        name = name or dtype_policy().name
+        if not isinstance(name, str):
+            raise TypeError(expected("DTypePolicy's name", "a string", name))
+        self.name = name
+        if name.startswith("mixed_"):
+            if name not in ("mixed_float16", "mixed_bfloat16"):
+                raise ValueError(
+                    expected("DTypePolicy's name", "'mixed_float16' or 'mixed_bfloat16'", name)
+                )
+            self.compute_dtype, self.variable_dtype = name.removeprefix("mixed_"), "float32"
+        else:
+            self.compute_dtype = self.variable_dtype = dtypes.standardize_dtype(name)
+
+    def convert_input(self, x, autocast, dtype):
+        """`x` as an array, float ones in `dtype` if `autocast`."""
+        return convert_input(x, dtype if autocast else None)
+
+    def __repr__(self):
+        return f'<DTypePolicy "{self.name}">'
+
+    def __eq__(self, other):
+        return type(other) is type(self) and other.get_config() == self.get_config()
+
+    def __hash__(self):
+        return hash(self.name)
+
+
+class FloatDTypePolicy(DTypePolicy):
+    """A `DTypePolicy`; the name that Keras gives to those without quantization."""
+
+    def __init__(self, name=None):
+        super().__init__(name)
+
+
+FloatDTypePolicy._config_home = ("keras", "DTypePolicy", None)
+
+
+def convert_input(x, dtype):
+    """`x` as an array, in `dtype` if both that and the array's own are float types.
+
+    NumPy's float64 means the default float type. Arrays of strings stay NumPy arrays.
+    """
+    if not hasattr(x, "dtype"):
+        x = np.asarray(x)
+    if isinstance(x, (np.ndarray, np.generic)):
+        if x.dtype.kind in "OSUT":
+            return x
+        if x.dtype == np.float64:
+            return jnp.asarray(x, dtype=dtype or settings.floatx())
+        x = jnp.asarray(x)
+    if dtype is None or x.dtype == dtype or not dtypes.is_float_dtype(x.dtype):
+        return x
+    return x.astype(dtype)
+
+
+def dtype_policy():
+    """The policy of layers that are given none: by default that of `keras.config.floatx()`."""
+    return _default or DTypePolicy(settings.floatx())
+
+
+def set_dtype_policy(policy):
+    """Set the policy of layers that are given none.
+
+    Args:
+        policy: a `DTypePolicy` or its name, such as `"mixed_bfloat16"`; `None` goes back to
+            `keras.config.floatx()`.
+    """
+    global _default
+    _default = None if policy is None else get(policy)
+
+
+def get(identifier):
+    """The policy that a name, a config or a policy means; `None` means the default one."""
+    if identifier is None:
+        return dtype_policy()
+    if isinstance(identifier, DTypePolicy):
+        return identifier
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
+    if isinstance(identifier, str):
+        return DTypePolicy(identifier)
+    try:
+        return DTypePolicy(dtypes.standardize_dtype(identifier))
+    except (TypeError, ValueError):
+        raise ValueError(
+            expected("dtype", "the name of a number type or a DTypePolicy", identifier)
+        ) from None
+
+
+def serialize(dtype_policy):
+    """The policy as plain data."""
+    return objects.serialize(dtype_policy)
+
+
+def deserialize(config, custom_objects=None):
+    """The policy that `serialize` described."""
+    return objects.deserialize(config, custom_objects)
+
+
+objects.publish("keras", globals(), ["DTypePolicy", "FloatDTypePolicy"])
