@@ -4,45 +4,60 @@ from .symbolic import flatten
 
 
 def sort_nodes(inputs, outputs):
-    """The nodes between `inputs` and `outputs`, each after those whose results it takes.
+    """The nodes between `inputs` and `outputs`, in the order in which to run them.
+
+    The order is Keras's, since the numbering of layers in its files follows from it: by distance
+    from the outputs (the longest path counts), farthest first, and at the same distance in the
+    order in which a walk from the outputs meets the operations.
 
     Args:
         inputs, outputs: flat lists of `KerasTensor`s.
 
     Returns:
-        List of `Node`s, those that made `inputs` first, in the order of `inputs`.
+        List of `Node`s.
 
     Raises:
         ValueError: if an output depends on a tensor that `inputs` doesn't lead to.
     """
     given = {id(x) for x in inputs}
-    done, order = set(), []
+    met = {}  # {operation's id: when the walk met it}
+    finished, post_order = set(), []
     # Depth first with an explicit stack, since graphs may be thousands of nodes deep.
     stack = [(output, False) for output in reversed(outputs)]
     while stack:
         tensor, expanded = stack.pop()
-        if id(tensor) in given:
-            continue
         node = tensor.node
-        if node is None or node.is_input:
+        if node is None or (node.is_input and id(tensor) not in given):
             raise ValueError(
                 f"The graph isn't connected: the output depends on {tensor!r} (from "
                 f"'{node.operation.name if node else 'nothing'}'), which is not among the model's "
                 "inputs. Add it to `inputs`."
             )
-        if id(node) in done:
+        if id(node) in finished:
             continue
         if expanded:
-            done.add(id(node))
-            order.append(node)
-        else:
-            stack.append((tensor, True))
+            finished.add(id(node))
+            post_order.append(node)
+            continue
+        met.setdefault(id(node.operation), len(met))
+        stack.append((tensor, True))
+        if id(tensor) not in given:
             stack.extend((x, False) for x in reversed(node.inputs))
-    starts = []
-    for x in inputs:
-        if x.node is not None and x.node.is_input and x.node not in starts:
-            starts.append(x.node)
-    return starts + order
+    for x in inputs:  # an input that no output needs is still an input
+        if id(x.node) not in finished:
+            finished.add(id(x.node))
+            post_order.append(x.node)
+            met.setdefault(id(x.node.operation), len(met))
+    node_depth, depth = {}, {}
+    for node in reversed(post_order):
+        here = max(node_depth.get(id(node), 0), depth.get(id(node.operation), 0))
+        node_depth[id(node)] = depth[id(node.operation)] = here
+        if not all(id(x) in given for x in node.outputs):
+            for x in node.inputs:
+                node_depth[id(x.node)] = max(here + 1, node_depth.get(id(x.node), 0))
+    return sorted(
+        post_order, key=lambda n: (-node_depth[id(n)], met[id(n.operation)])
+    )
 
 
 def replay(nodes, feed):
@@ -56,7 +71,7 @@ def replay(nodes, feed):
         `feed`, with an array for the id of every tensor that the nodes made.
     """
     for node in nodes:
-        if node.is_input:
+        if all(id(x) in feed for x in node.outputs):
             continue
         args, kwargs = node.fill(lambda x: feed[id(x)])
         results = node.operation(*args, **kwargs)

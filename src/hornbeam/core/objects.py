@@ -162,13 +162,13 @@ class Configurable:
 
     def __new__(cls, *args, **kwargs):
         self = super().__new__(cls)
-        if not _is_ours(cls):
+        if not is_ours(cls):
             object.__setattr__(self, "_arguments", (args, kwargs))
         return self
 
     def constructor_arguments(self):
         """The arguments that would make an object like this one, as a dict."""
-        if _is_ours(type(self)):
+        if is_ours(type(self)):
             return {name: getattr(self, name) for name in constructor_parameters(type(self))}
         args, kwargs = self._arguments or ((), {})
         bound = _signature(type(self)).bind_partial(None, *args, **kwargs).arguments
@@ -197,7 +197,7 @@ class Configurable:
 
 
 @functools.cache
-def _is_ours(cls):
+def is_ours(cls):
     return cls.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
@@ -330,7 +330,7 @@ def serialize(obj):
 
 def _object_config(obj):
     cls = type(obj)
-    data = _named(cls, cls.__name__)
+    data = _named(cls, class_name(obj), config_home(obj))
     data["config"] = {k: config_value(v) for k, v in obj.get_config().items()}
     for key, method in (
         ("build_config", "get_build_config"),
@@ -341,9 +341,22 @@ def _object_config(obj):
     return data
 
 
-def _named(thing, name):
+def config_home(obj):
+    """The module, class name and registered name that an object asks to be written under, or
+    `None`: a graph of layers is a `Model` here, and "Functional" in files."""
+    method = getattr(obj, "config_home", None)
+    return None if method is None else method()
+
+
+def class_name(obj):
+    """The name that files give the class of `obj`."""
+    home = config_home(obj) or getattr(obj, "_config_home", None)
+    return type(obj).__name__ if home is None else home[1]
+
+
+def _named(thing, name, home=None):
     """The four keys that say what something is."""
-    if (override := getattr(thing, "_config_home", None)) is not None:
+    if (override := home or getattr(thing, "_config_home", None)) is not None:
         module, name, registered = override
     elif (home := public_name(thing)) is not None:
         module, name, registered = *home, None

@@ -3,12 +3,12 @@
 import random as python_random
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from .messages import expected
+from .messages import expected, unknown_keywords
 from .naming import auto_name
 from .objects import Configurable
+from .scope import name_scope
 from .variable import Variable
 
 _global = None
@@ -39,34 +39,34 @@ class SeedGenerator(Configurable):
 
     def __init__(self, seed=None, name=None, **kwargs):
         if kwargs:
-            raise ValueError(f"SeedGenerator takes no argument {', '.join(map(repr, kwargs))}.")
+            raise unknown_keywords("SeedGenerator", kwargs, ["seed", "name"])
         self.name = name or auto_name(type(self).__name__)
         if seed is None:
             seed = make_default_seed()
         if not isinstance(seed, (int, np.integer)):
             raise ValueError(expected("SeedGenerator's seed", "an int", seed))
         self.seed = self._initial_seed = int(seed)
-        self.state = Variable(
-            np.array([self.seed & 0xFFFFFFFF, 0], dtype="uint32"),
-            dtype="uint32",
-            trainable=False,
-            aggregation="none",
-            name="seed_generator_state",
-        )
+        with name_scope(self.name):
+            self.state = Variable(
+                np.array([self.seed & 0xFFFFFFFF, 0], dtype="uint32"),
+                dtype="uint32",
+                trainable=False,
+                aggregation="none",
+                name="seed_generator_state",
+            )
 
     def next(self, ordered=True):
         """A new seed, of shape `(2,)`: the seed and how many were drawn before.
 
-        With `ordered=False` the counter is left alone and the state is split instead, which
-        gives independent streams.
+        With `ordered=False` the state jumps instead of counting (by Keras's formula, so that both
+        draw the same numbers).
         """
         state = self.state.value
         if ordered:
-            self.state.assign(state + jnp.asarray([0, 1], dtype="uint32"))
-            return state
-        new, seed = jax.random.split(state, 2)
-        self.state.assign(new)
-        return seed
+            self.state.assign(state + np.array([0, 1], dtype="uint32"))
+        else:
+            self.state.assign((state + np.uint32(1)) * np.uint32(5387) % np.uint32(933199))
+        return state
 
 
 def global_generator():
@@ -92,7 +92,7 @@ def draw_seed(seed):
     if isinstance(seed, SeedGenerator):
         return seed.next()
     if seed is None:
-        return global_generator().next()
+        return global_generator().next(ordered=False)
     if isinstance(seed, (int, np.integer)):
         return np.array([int(seed) & 0xFFFFFFFF, 0], dtype="uint32")
     if hasattr(seed, "shape") and tuple(seed.shape) == (2,):

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 class Frame:
     """What is ambient now. Never changed once made, except for the dicts and lists it points to."""
 
-    __slots__ = ("autocast", "layer", "losses", "names", "training", "values")
+    __slots__ = ("autocast", "layer", "losses", "names", "training", "unbound", "values")
 
     def __init__(
         self,
@@ -25,6 +25,7 @@ class Frame:
         names=(),
         training=None,
         layer=None,
+        unbound=None,
     ):
         self.values = values  # {Variable: value now}, or None: variables hold their own
         self.losses = losses  # list that `Layer.add_loss` appends (layer, value) to, or None
@@ -32,6 +33,7 @@ class Frame:
         self.names = names  # name scopes from the outside in, as strings
         self.training = training  # whether layers train, or None where nobody said
         self.layer = layer  # the layer whose `call` is running, or None
+        self.unbound = unbound  # set that collects variables read though absent from `values`
 
 
 _current = contextvars.ContextVar("hornbeam_frame", default=Frame())  # noqa: B039

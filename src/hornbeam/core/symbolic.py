@@ -14,7 +14,7 @@ from jax import export
 from . import dtypes, masks
 from .naming import auto_name
 from .objects import Configurable
-from .scope import bind, enter
+from .scope import enter
 from .variable import Variable
 
 
@@ -35,8 +35,10 @@ class KerasTensor:
     (None, 5)
     """
 
-    ragged_rank = None
-    row_splits_dtype = None
+    shape: tuple = ()
+    dtype: str = "float32"
+    sparse = ragged = False
+    ragged_rank = row_splits_dtype = None
 
     def __init__(
         self,
@@ -52,7 +54,6 @@ class KerasTensor:
             raise ValueError("A KerasTensor can't be sparse or ragged: XLA has dense arrays only.")
         self.shape = standardize_shape(shape)
         self.dtype = dtypes.standardize_dtype(dtype)
-        self.sparse = self.ragged = False
         self.record_history = record_history
         self.name = name or auto_name(type(self).__name__)
         self.node = None  # the call that made it
@@ -415,7 +416,7 @@ def _infer(function, leaves, treedef):
             if mask is not None:
                 masks.set_mask(value, mask)
         args, kwargs = jax.tree.unflatten(treedef, filled)
-        with bind({}, losses=[]):
+        with enter(values={}, losses=[], unbound=None):
             outputs = function(*args, **kwargs)
         outputs = jax.tree.map(_as_output, outputs, is_leaf=lambda x: isinstance(x, Variable))
         return outputs, jax.tree.map(masks.get_mask, outputs)

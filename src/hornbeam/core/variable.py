@@ -138,12 +138,7 @@ class Variable:
     @property
     def value(self):
         """The array, in the compute dtype when a layer of mixed precision is running."""
-        frame = current()
-        value = None if frame.values is None else frame.values.get(self)
-        if value is None:
-            owner = self._owner
-            value = self._array if owner is None else owner.read(self)
-        return self.read_as(frame.autocast, value)
+        return self.read_as(current().autocast, self._uncast())
 
     def read_as(self, autocast, value):
         """`value` in the dtype `autocast` (or as it is for `None`), for float variables."""
@@ -181,6 +176,7 @@ class Variable:
 
     def assign_add(self, value):
         """Add `value` to the variable; returns the sum."""
+        # In its own dtype: a sum in half precision would lose small updates.
         return self.assign(self._uncast() + jnp.asarray(_plain(value), dtype=self._dtype))
 
     def assign_sub(self, value):
@@ -188,11 +184,12 @@ class Variable:
         return self.assign(self._uncast() - jnp.asarray(_plain(value), dtype=self._dtype))
 
     def _uncast(self):
-        # Adding in half precision would lose small updates.
         frame = current()
-        value = None if frame.values is None else frame.values.get(self)
-        if value is not None:
-            return value
+        if frame.values is not None:
+            if (value := frame.values.get(self)) is not None:
+                return value
+            if frame.unbound is not None:
+                frame.unbound.add(self)
         return self._array if self._owner is None else self._owner.read(self)
 
     def numpy(self):

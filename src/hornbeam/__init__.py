@@ -1,0 +1,85 @@
+"""The Keras API, implemented from scratch on JAX: `import hornbeam as keras`."""
+
+from . import (
+    activations,
+    backend,
+    callbacks,
+    config,
+    constraints,
+    dtype_policies,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    mixed_precision,
+    models,
+    ops,
+    optimizers,
+    random,
+    regularizers,
+    saving,
+    tree,
+    utils,
+)
+from ._version import __version__
+from .core.scope import StatelessScope, name_scope, value_and_grad
+from .core.symbolic import KerasTensor, Operation
+from .core.variable import Variable
+from .dtype_policies import DTypePolicy, FloatDTypePolicy
+from .initializers import Initializer
+from .layers import Input, InputSpec, Layer
+from .losses import Loss
+from .metrics import Metric
+from .models import Model, Sequential
+from .models._functional import Function
+from .optimizers import Optimizer
+from .regularizers import Regularizer
+
+
+def version():
+    """The version of hornbeam, as a string."""
+    return __version__
+
+
+__all__ = [
+    "DTypePolicy",
+    "FloatDTypePolicy",
+    "Function",
+    "Initializer",
+    "Input",
+    "InputSpec",
+    "KerasTensor",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Model",
+    "Operation",
+    "Optimizer",
+    "Regularizer",
+    "Sequential",
+    "StatelessScope",
+    "Variable",
+    "__version__",
+    "activations",
+    "backend",
+    "callbacks",
+    "config",
+    "constraints",
+    "dtype_policies",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "mixed_precision",
+    "models",
+    "name_scope",
+    "ops",
+    "optimizers",
+    "random",
+    "regularizers",
+    "saving",
+    "tree",
+    "utils",
+    "value_and_grad",
+    "version",
+]

@@ -1,0 +1,175 @@
+"""The list that passes the events of a loop on to the callbacks that listen to them."""
+
+import inspect
+
+from ..core.messages import expected
+from ._base import Callback
+from ._history import History
+from ._progbar import ProgbarLogger
+
+EVENTS = {name: m for name, m in vars(Callback).items() if name.startswith("on_")}
+
+# An old name is called by the new one, in `Callback`'s own method.
+_OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
+
+
+def _overrides(callback, event):
+    method = getattr(callback, event)
+    return getattr(method, "__func__", method) is not EVENTS[event]
+
+
+def _listens(callback, event):
+    return _overrides(callback, event) or (
+        event in _OLD_NAMES and _overrides(callback, _OLD_NAMES[event])
+    )
+
+
+class CallbackList(Callback):
+    """A list of callbacks that passes every event on to those that override its method.
+
+    Args:
+        callbacks: a callback, or a (nested) list of callbacks.
+        add_history: whether to add a `History` if there is none.
+        add_progbar: whether to add a `ProgbarLogger` if there is none.
+        model: the model that the callbacks get.
+        **params: the parameters that the callbacks get as their `params`.
+
+    Raises:
+        TypeError: if something isn't a callback, or has a method that takes other arguments
+            than its event has.
+
+    Example:
+
+    >>> events = keras.callbacks.CallbackList(add_history=True)
+    >>> events.on_train_begin()
+    >>> events.on_epoch_end(0, {"loss": 2.0})
+    >>> events.callbacks[0].history
+    {'loss': [2.0]}
+    """
+
+    def __init__(
+        self, callbacks=None, add_history=False, add_progbar=False, model=None, **params
+    ):
+        super().__init__()
+        self.callbacks = _flatten(callbacks)
+        for wanted, cls in ((add_progbar, ProgbarLogger), (add_history, History)):
+            if wanted and not any(isinstance(c, cls) for c in self.callbacks):
+                self.callbacks.append(cls())
+        self._connect()
+        if model is not None:
+            self.set_model(model)
+        self.set_params(params)
+
+    def append(self, callback):
+        """Add a callback."""
+        self.callbacks.append(callback)
+        self._connect()
+        callback.set_params(self.params)
+        if self.model is not None:
+            callback.set_model(self.model)
+
+    def _connect(self):
+        for callback in self.callbacks:
+            _check(callback)
+        self._listeners = {
+            event: [getattr(c, event) for c in self.callbacks if _listens(c, event)]
+            for event in EVENTS
+        }
+        self._after_steps = self._listeners["on_steps_end"]
+
+    def set_params(self, params):
+        """Hand the parameters to every callback."""
+        super().set_params(params)
+        for callback in self.callbacks:
+            callback.set_params(params)
+
+    def set_model(self, model):
+        """Hand the model to every callback; its `history` becomes that of this list."""
+        super().set_model(model)
+        for callback in self.callbacks:
+            callback.set_model(model)
+            if isinstance(callback, History):
+                model.history = callback
+
+    def wants_batches(self, kind):
+        """Whether a callback listens to single batches of `"train"`, `"test"` or `"predict"`.
+
+        If none does, the loop neither waits for the device after every step nor calls
+        `on_<kind>_batch_begin` and `on_<kind>_batch_end`.
+        """
+        begin, end = f"on_{kind}_batch_begin", f"on_{kind}_batch_end"
+        return bool(self._listeners[begin] or self._listeners[end])
+
+    def state(self):
+        """The states of the callbacks, in order."""
+        return [callback.state() for callback in self.callbacks]
+
+    def set_state(self, state):
+        """Hand every callback its state."""
+        for callback, part in zip(self.callbacks, state, strict=True):
+            callback.set_state(part)
+
+    def on_steps_end(self, steps_done, read_logs):
+        for listener in self._after_steps:
+            listener(steps_done, read_logs)
+
+
+def _flatten(callbacks):
+    if callbacks is None:
+        return []
+    if not isinstance(callbacks, (list, tuple)):
+        return [callbacks]
+    return [c for item in callbacks for c in _flatten(item)]
+
+
+def _passing_on(event):
+    """The method of `CallbackList` for one event: tell the listeners."""
+    has_index = "epoch" in event or "batch" in event
+
+    def with_index(self, index, logs=None):
+        for listener in self._listeners[event]:
+            listener(index, logs or {})
+
+    def without_index(self, logs=None):
+        for listener in self._listeners[event]:
+            listener(logs or {})
+
+    method = with_index if has_index else without_index
+    method.__name__, method.__doc__ = event, f"Pass `{event}` on."
+    return method
+
+
+for _event in EVENTS:
+    if _event != "on_steps_end":
+        setattr(CallbackList, _event, _passing_on(_event))
+
+
+def _check(callback):
+    """Complain about what isn't a callback, or has methods that can't be called."""
+    if isinstance(callback, type):
+        raise TypeError(
+            f"callbacks should hold objects; received the class {callback.__name__}. "
+            f"Write `{callback.__name__}(…)`."
+        )
+    if not isinstance(callback, Callback):
+        raise TypeError(expected("callbacks", "Callback objects", callback))
+    for event in EVENTS:
+        if _overrides(callback, event):
+            _check_arguments(callback, event)
+
+
+def _check_arguments(callback, event):
+    wanted = list(inspect.signature(EVENTS[event]).parameters)[1:]
+    try:
+        signature = inspect.signature(getattr(callback, event))
+    except (TypeError, ValueError):  # functions written in C don't always tell
+        return
+    try:
+        signature.bind(*wanted)
+    except TypeError:
+        name = type(callback).__name__
+        shown = ["logs=None" if w == "logs" else w for w in wanted]
+        raise TypeError(
+            f"{name}.{event} takes {signature}, but is called with ({', '.join(wanted)}). "
+            f"Write `def {event}(self, {', '.join(shown)})`."
+        ) from None

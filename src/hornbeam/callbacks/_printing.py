@@ -1,0 +1,46 @@
+"""What the user sees on standard output: lines, and one line that is drawn again and again."""
+
+import logging
+import sys
+
+from ..core import settings
+
+_logger = logging.getLogger("hornbeam")
+_drawn = 0  # how many characters of an unfinished line are on the screen
+
+
+def print_line(text):
+    """Print a line, or log it if `keras.config.disable_interactive_logging()` was called."""
+    if settings.is_interactive_logging_enabled():
+        erase_line()
+        print(text, flush=True)
+    elif _logger.hasHandlers():
+        _logger.info(text)
+    else:
+        print(text, file=sys.stderr, flush=True)
+
+
+def draw_line(text, length, end=""):
+    """Put `text`, which takes `length` columns, over the unfinished line."""
+    global _drawn
+    sys.stdout.write(f"\r{text}{' ' * (_drawn - length)}{end}")
+    sys.stdout.flush()
+    _drawn = 0 if end else length
+
+
+def erase_line():
+    """Remove the unfinished line, so that other text may stand in its place."""
+    if _drawn:
+        draw_line("", 0, end="\r")
+
+
+def can_redraw():
+    """Whether a line on standard output can be drawn again: in a terminal or a notebook."""
+    notebook = type(sys.stdout).__module__.startswith("ipykernel")
+    return settings.is_interactive_logging_enabled() and (notebook or is_terminal())
+
+
+def is_terminal():
+    """Whether standard output is a terminal."""
+    isatty = getattr(sys.stdout, "isatty", None)
+    return bool(isatty and isatty())

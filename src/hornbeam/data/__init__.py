@@ -1,0 +1,5 @@
+"""Where batches come from."""
+
+from ._arrays import ArraySource, pack, split_validation, unpack
+
+__all__ = ["ArraySource", "pack", "split_validation", "unpack"]

@@ -1,0 +1,252 @@
+"""Normalization layers: mean 0 and variance 1, then a trained scale and shift."""
+
+import jax
+import jax.numpy as jnp
+
+from .. import constraints, initializers, regularizers
+from ..core.messages import expected
+from ._arguments import refuse_unfinished
+from ._base import Layer
+from ._input_spec import InputSpec
+
+
+class BatchNormalization(Layer):
+    """Normalizes every channel over the batch.
+
+    `gamma * (x - mean) / sqrt(variance + epsilon) + beta`. While training, mean and variance are
+    those of the batch, and moving averages of them are kept; otherwise those averages are used.
+    Masked positions don't count.
+
+    Args:
+        axis: the axis of the channels.
+        momentum: how much of the moving averages remains in every step.
+        epsilon: added to the variance.
+        center, scale: whether there is a beta, and a gamma.
+        beta_initializer, gamma_initializer, moving_mean_initializer,
+            moving_variance_initializer: initial values.
+        beta_regularizer, gamma_regularizer: penalties.
+        beta_constraint, gamma_constraint: functions applied after every training step.
+        renorm, renorm_clipping, renorm_momentum: not implemented yet.
+        synchronized: accepted for compatibility: a batch sharded over devices is one batch.
+
+    With `trainable = False` the layer uses its moving averages, also while training.
+
+    Reference: Ioffe & Szegedy, 2015, https://arxiv.org/abs/1502.03167
+
+    Example:
+
+    >>> layer = keras.layers.BatchNormalization(epsilon=0.0)
+    >>> layer(np.array([[1.0], [3.0]]), training=True)
+    Array([[-1.],
+           [ 1.]], dtype=float32)
+    >>> layer.moving_mean.numpy()
+    array([0.02], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        axis=-1,
+        momentum=0.99,
+        epsilon=1e-3,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        moving_mean_initializer="zeros",
+        moving_variance_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        renorm=False,
+        renorm_clipping=None,
+        renorm_momentum=0.99,
+        synchronized=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        refuse_unfinished(self, renorm=renorm, renorm_clipping=renorm_clipping)
+        if not isinstance(axis, int):
+            raise TypeError(expected("BatchNormalization's axis", "an int", axis))
+        self.axis = axis
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+        self.renorm = renorm
+        self.renorm_clipping = renorm_clipping
+        self.renorm_momentum = renorm_momentum
+        self.synchronized = synchronized
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        if not -len(input_shape) <= self.axis < len(input_shape):
+            raise ValueError(
+                f"Layer '{self.path}': axis={self.axis} doesn't exist in inputs of shape "
+                f"{input_shape}."
+            )
+        channels = input_shape[self.axis]
+        _make_gamma_and_beta(self, (channels,))
+        self.moving_mean = self._moving(channels, self.moving_mean_initializer, "moving_mean")
+        self.moving_variance = self._moving(
+            channels, self.moving_variance_initializer, "moving_variance"
+        )
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: channels})
+
+    def _moving(self, channels, initializer, name):
+        # Never read in half precision, which would drop the small updates.
+        return self.add_weight((channels,), initializer, trainable=False, autocast=False, name=name)
+
+    def call(self, inputs, training=None, mask=None):
+        x = _wide(inputs)
+        if training and self.trainable:
+            mean, variance = self._batch_statistics(x, mask)
+            self._update(self.moving_mean, mean)
+            self._update(self.moving_variance, variance)
+        else:
+            mean, variance = self.moving_mean.value, self.moving_variance.value
+        shape = [1] * inputs.ndim
+        shape[self.axis] = -1
+        factor = jax.lax.rsqrt(variance + self.epsilon)
+        if self.scale:
+            factor = factor * self.gamma.value
+        outputs = (x - mean.reshape(shape)) * factor.reshape(shape)
+        if self.center:
+            outputs = outputs + self.beta.value.reshape(shape)
+        return outputs.astype(self.compute_dtype)
+
+    def _batch_statistics(self, x, mask):
+        """Mean and (biased) variance of every channel over the positions that count."""
+        axis = self.axis % x.ndim
+        axes = tuple(i for i in range(x.ndim) if i != axis)
+        if mask is None:
+            return jnp.mean(x, axes), jnp.var(x, axes)
+        weights = mask.reshape(*mask.shape, *(1,) * (x.ndim - mask.ndim)).astype(x.dtype)
+        weights = jnp.broadcast_to(weights, [1 if i == axis else n for i, n in enumerate(x.shape)])
+        count = jnp.maximum(jnp.sum(weights), 1)
+        mean = jnp.sum(weights * x, axes, keepdims=True) / count
+        variance = jnp.sum(weights * (x - mean) ** 2, axes) / count
+        return mean.reshape(-1), variance
+
+    def _update(self, moving, value):
+        moving.assign(moving.value * self.momentum + value * (1 - self.momentum))
+
+
+class LayerNormalization(Layer):
+    """Normalizes every example by itself, over the features.
+
+    `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance along `axis`.
+
+    Args:
+        axis: axis or axes to normalize over; gamma and beta have their sizes.
+        epsilon: added to the variance.
+        center, scale: whether there is a beta, and a gamma.
+        beta_initializer, gamma_initializer: initial values.
+        beta_regularizer, gamma_regularizer: penalties.
+        beta_constraint, gamma_constraint: functions applied after every training step.
+        rms_scaling: for old models only: `gamma * x / sqrt(variance + epsilon)`. For what is
+            known as RMS normalization, use `RMSNormalization`.
+
+    Reference: Ba et al., 2016, https://arxiv.org/abs/1607.06450
+
+    Example:
+
+    >>> keras.layers.LayerNormalization(epsilon=0.0)(np.array([[1.0, 3.0]]))
+    Array([[-1.,  1.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        axis=-1,
+        epsilon=1e-3,
+        center=True,
+        scale=True,
+        beta_initializer="zeros",
+        gamma_initializer="ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        rms_scaling=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        axes = [axis] if isinstance(axis, int) else axis
+        if not isinstance(axes, (list, tuple)) or not all(isinstance(a, int) for a in axes):
+            raise TypeError(expected("LayerNormalization's axis", "an int or a list of ints", axis))
+        self.axis = list(axes)
+        self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+        self.rms_scaling = rms_scaling
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        rank = len(input_shape)
+        axes = [a % rank for a in self.axis if -rank <= a < rank]
+        if len(set(axes)) != len(self.axis):
+            raise ValueError(
+                f"Layer '{self.path}': axis={self.axis} should name different axes of the inputs, "
+                f"which have shape {input_shape}."
+            )
+        _make_gamma_and_beta(self, [input_shape[a] for a in axes])
+
+    def call(self, inputs):
+        x = _wide(inputs)
+        axes = [a % x.ndim for a in self.axis]
+        variance = jnp.var(x, axes, keepdims=True)
+        factor = jax.lax.rsqrt(variance + self.epsilon)
+        if self.scale or self.rms_scaling:
+            factor = factor * _along(self.gamma.value, axes, x)
+        if self.rms_scaling:
+            return (x * factor).astype(self.compute_dtype)
+        outputs = (x - jnp.mean(x, axes, keepdims=True)) * factor
+        if self.center:
+            outputs = outputs + _along(self.beta.value, axes, x)
+        return outputs.astype(self.compute_dtype)
+
+
+def _make_gamma_and_beta(layer, shape):
+    layer.gamma = layer.beta = None
+    if layer.scale:
+        layer.gamma = layer.add_weight(
+            shape,
+            layer.gamma_initializer,
+            regularizer=layer.gamma_regularizer,
+            constraint=layer.gamma_constraint,
+            name="gamma",
+        )
+    if layer.center:
+        layer.beta = layer.add_weight(
+            shape,
+            layer.beta_initializer,
+            regularizer=layer.beta_regularizer,
+            constraint=layer.beta_constraint,
+            name="beta",
+        )
+
+
+def _wide(x):
+    """`x` in at least float32: sums of squares overflow half precision."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _along(weight, axes, x):
+    """`weight`, whose axes are `axes` of `x`, in a shape that broadcasts to that of `x`."""
+    order = sorted(range(len(axes)), key=lambda i: axes[i])
+    weight = jnp.transpose(weight, order)
+    return weight.reshape([x.shape[a] if a in axes else 1 for a in range(x.ndim)])

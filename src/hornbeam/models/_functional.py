@@ -1,0 +1,143 @@
+"""Graphs of layers and ops as one operation, and as configs in Keras's form."""
+
+import jax
+
+from .. import dtype_policies
+from ..core import dtypes, masks
+from ..core.graph import replay, sort_nodes
+from ..core.messages import did_you_mean
+from ..core.symbolic import KerasTensor, Operation, standardize_shape, tree_map
+
+
+class Function(Operation):
+    """The computation between symbolic inputs and outputs, as an operation.
+
+    Args:
+        inputs: `KerasTensor`s, nested in any way.
+        outputs: `KerasTensor`s that depend on them, nested in any way.
+        name: name.
+
+    Example:
+
+    >>> x = keras.Input((3,))
+    >>> double = keras.Function(x, x * 2)
+    >>> double(np.ones((1, 3)))
+    Array([[2., 2., 2.]], dtype=float32)
+    """
+
+    def __init__(self, inputs, outputs, name=None):
+        super().__init__(name=name)
+        self._inputs_struct, self._outputs_struct = inputs, outputs
+        for what, structure in (("inputs", inputs), ("outputs", outputs)):
+            leaves = _flatten(structure)[0]
+            if not leaves or not all(isinstance(x, KerasTensor) for x in leaves):
+                raise ValueError(
+                    f"A model's {what} should be symbolic tensors (keras.Input, or what layers "
+                    f"return for it), nested as you like; received {what}={structure!r}."
+                )
+        self.inputs, self.outputs = _flatten(inputs)[0], _flatten(outputs)[0]
+        if len({id(x) for x in self.inputs}) < len(self.inputs):
+            raise ValueError("A model's inputs should be different tensors; one appears twice.")
+        self.nodes = sort_nodes(self.inputs, self.outputs)
+
+    @property
+    def operations(self):
+        """The layers and functions of the graph, each once, in the order of the graph."""
+        return list({id(node.operation): node.operation for node in self.nodes}.values())
+
+    @property
+    def input_names(self):
+        """The names of the inputs, in flat order."""
+        return [x.node.operation.name if x.node.is_input else x.name for x in self.inputs]
+
+    def call(self, inputs):
+        """Compute the outputs, in the structure that they were given in."""
+        feed = {id(x): v for x, v in zip(self.inputs, self.flat_inputs(inputs), strict=True)}
+        replay(self.nodes, feed)
+        return tree_map(lambda x: feed[id(x)], self._outputs_struct)
+
+    def flat_inputs(self, inputs):
+        """One array per input: converted, and checked against the input's shape."""
+        return [
+            _checked(self.name, x, name, value)
+            for x, name, value in zip(
+                self.inputs, self.input_names, self._in_order(inputs), strict=True
+            )
+        ]
+
+    def _in_order(self, inputs):
+        """The values of `inputs`, given in the model's structure, by name, or flat."""
+        struct, names = self._inputs_struct, self.input_names
+        in_structure = isinstance(struct, dict) and isinstance(inputs, dict)
+        if in_structure and set(struct) <= set(inputs):
+            return _flatten(struct)[1].flatten_up_to({k: inputs[k] for k in struct})
+        if isinstance(inputs, dict):
+            names = sorted(struct) if in_structure else names
+            missing = [
+                name
+                for name, x in zip(names, self.inputs, strict=False)
+                if name not in inputs and not _is_optional(x)
+            ]
+            if missing:
+                raise ValueError(
+                    f"Model '{self.name}' lacks its input {', '.join(map(repr, missing))}; "
+                    f"received a dict with the keys {sorted(inputs)}. "
+                    + did_you_mean(missing[0], inputs)
+                )
+            return [inputs.get(name) for name in names]
+        if len(self.inputs) == 1 and not isinstance(inputs, (list, tuple)):
+            return [inputs]
+        flat = _flatten(inputs)[0]
+        if len(flat) != len(self.inputs):
+            raise ValueError(
+                f"Model '{self.name}' takes {len(self.inputs)} inputs "
+                f"({', '.join(names)}); received {len(flat)}."
+            )
+        return flat
+
+
+def _is_optional(tensor):
+    return getattr(tensor.node.operation, "optional", False)
+
+
+def _checked(model, tensor, name, value):
+    """`value` as an array that fits the symbolic `tensor`, or an error."""
+    if value is None:
+        if _is_optional(tensor):
+            return None
+        raise ValueError(f"Model '{model}': input '{name}' is None, and is not optional.")
+    if not isinstance(value, KerasTensor):
+        value = _fitted(value, tensor)
+    shape = standardize_shape(value.shape)
+    fits = len(shape) == len(tensor.shape) and all(
+        a is None or b is None or a == b for a, b in zip(shape, tensor.shape, strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            f"Model '{model}': input '{name}' should have shape {tensor.shape}; received an array "
+            f"of shape {shape}. The first axis is the batch: a single sample needs `x[None]`."
+        )
+    return value
+
+
+def _fitted(value, tensor):
+    """The array with a last axis of size 1 added or dropped, and integers made floats, if the
+    input asks for it."""
+    mask = masks.get_mask(value)
+    value = dtype_policies.convert_input(value, None)
+    dtype = str(value.dtype)
+    if dtype != tensor.dtype and tensor.dtype != "string":
+        both_float = dtypes.is_float_dtype(tensor.dtype) and dtypes.is_float_dtype(dtype)
+        value = value if both_float else value.astype(tensor.dtype)  # layers cast among floats
+    shape, rank = value.shape, len(tensor.shape)
+    if len(shape) == rank - 1 and tensor.shape[-1] == 1:
+        value = value[..., None]
+    elif len(shape) == rank + 1 and shape[-1] == 1:
+        value = value[..., 0]
+    if mask is not None:
+        masks.set_mask(value, mask)
+    return value
+
+
+def _flatten(structure):
+    return jax.tree.flatten(structure, is_leaf=lambda x: x is None or isinstance(x, KerasTensor))

@@ -1,0 +1,426 @@
+"""Weights in Keras's HDF5 layout: one group per layer, named after the attributes that lead to it.
+
+Reading is all or nothing: everything is read and checked first, and only then assigned.
+"""
+
+import collections
+import contextlib
+import os
+import warnings
+
+import ml_dtypes  # JAX's own number types, as NumPy types
+import numpy as np
+
+from ..core import objects
+from ..core.messages import unknown_keywords
+from ..core.naming import to_snake_case
+from ..core.scope import enter
+from ..core.variable import Variable
+from ._archive import Archive, atomic_write
+
+# Instance attributes that lead to layers, but not as parts of what the file describes.
+_NOT_STATE = {"_arguments", "_inbound_nodes", "_layers", "_losses"}
+
+
+# Where things are in a file ----------------------------------------------------------------------
+
+
+def walk(root):
+    """Pairs `(path, object)` of everything in a model that has a group in a file.
+
+    Paths, order and numbering are Keras's: attributes in sorted order (in a graph of layers
+    `layers` comes first), each object at its first visit only, the members of a container
+    numbered per class.
+    """
+    found, met = [], {}
+
+    def visit(path, value):
+        if id(value) in met:
+            return
+        if _is_saved(value):
+            met[id(value)] = value
+            found.append((path, value))
+            for name, child in _attributes(value):
+                visit(f"{path}/{name}" if path else name, child)
+        elif type(value) in (list, tuple, dict):
+            met[id(value)] = value
+            counts = collections.Counter()
+            for member in value.values() if isinstance(value, dict) else value:
+                if (key := _member_key(member)) is not None:
+                    # One that is written elsewhere still takes up a number.
+                    number = counts[key]
+                    counts[key] += 1
+                    visit(f"{path}/{key}_{number}" if number else f"{path}/{key}", member)
+
+    visit("", root)
+    return found
+
+
+def _is_saved(value):
+    return hasattr(value, "load_own_variables") and not isinstance(value, type)
+
+
+def _member_key(member):
+    if _is_saved(member):
+        return to_snake_case(objects.class_name(member))
+    return "container" if type(member) in (list, tuple, dict) else None
+
+
+def _attributes(obj):
+    """Pairs `(name, value)` of an object's attributes in the order of the file."""
+    names = {name for name in vars(obj) if name not in _NOT_STATE}
+    for cls in type(obj).__mro__:
+        if not objects.is_ours(cls) and cls is not object:  # the user's properties and constants
+            names.update(name for name in vars(cls) if not name.startswith("__"))
+    graph = vars(obj).get("_layers")
+    if graph is not None:
+        names.add("layers")
+    if graph:
+        inside = {id(layer) for layer in graph}
+        yield "layers", [layer for layer in obj.layers if id(layer) in inside]
+        names.discard("layers")
+    for name in sorted(names):
+        with contextlib.suppress(Exception):  # a property may not be ready to be read
+            yield name, getattr(obj, name)
+
+
+# Writing -----------------------------------------------------------------------------------------
+
+
+def write_weights(model, file):
+    """Write all weights, and the optimizer's state, to a path or file object."""
+    import h5py
+
+    with h5py.File(file, "w") as root:
+        for path, obj in walk(model):
+            group = root.create_group(f"{path}/vars" if path else "vars")
+            group.attrs["name"] = str(getattr(obj, "name", type(obj).__name__))
+            store = {}
+            obj.save_own_variables(store)
+            for key, value in store.items():
+                _write(group, key, value)
+
+
+def _write(group, key, value):
+    value = np.asarray(value.value if isinstance(value, Variable) else value)
+    if value.dtype.kind == "V" and value.dtype.names is None:  # a number type that HDF5 lacks
+        dataset = group.create_dataset(key, data=value.view(f"V{value.dtype.itemsize}"))
+        dataset.attrs["dtype"] = value.dtype.name
+    else:
+        group.create_dataset(key, data=value)
+
+
+# Reading -----------------------------------------------------------------------------------------
+
+
+class WeightsFile:
+    """An HDF5 file of weights, opened to read: `groups` is `{path: {name: dataset}}`.
+
+    Raises:
+        ValueError: if it is no HDF5 file, or points to data outside itself.
+    """
+
+    def __init__(self, file, name):
+        import h5py
+
+        self._h5py, self.name, self.groups = h5py, name, {}
+        try:
+            self._root = h5py.File(file, "r")
+        except OSError as error:
+            raise ValueError(
+                f"'{name}' holds no weights: it can't be read as HDF5: {error}."
+            ) from None
+        try:
+            self._collect(self._root, "", ())
+        except Exception:
+            self._root.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._root.close()
+
+    def _collect(self, group, path, parents):
+        address = self._h5py.h5o.get_info(group.id).addr
+        if address in parents:
+            raise ValueError(f"'{self.name}': the group '{path}' contains itself.")
+        for key in group:
+            inner = f"{path}/{key}" if path else key
+            # Links may point to other files on this disk; nothing that saves weights makes them.
+            if not isinstance(group.get(key, getlink=True), self._h5py.HardLink):
+                raise ValueError(f"'{self.name}': '{inner}' is a link; weights have none.")
+            item = group[key]
+            if isinstance(item, self._h5py.Group):
+                self._collect(item, inner, (*parents, address))
+            elif isinstance(item, self._h5py.Dataset):
+                self._check(item, inner)
+                self.groups.setdefault(path, {})[key] = item
+
+    def _check(self, dataset, path):
+        if dataset.is_virtual or dataset.external:
+            raise ValueError(f"'{self.name}': '{path}' takes its data from another file.")
+        stored = dataset.id.get_storage_size()
+        if dataset.nbytes > max(200 * stored, 1 << 20):
+            raise ValueError(
+                f"'{self.name}': '{path}' claims {dataset.nbytes} bytes, of which the file holds "
+                f"{stored}."
+            )
+
+    def read(self, group):
+        """The arrays of a group: `{name: array}`."""
+        return {k: self._array(d) for k, d in self.groups.get(group, {}).items()}
+
+    def _array(self, dataset):
+        value = dataset[()]
+        if dataset.dtype.kind == "V" and dataset.dtype.names is None:
+            name = str(dataset.attrs.get("dtype"))
+            if not hasattr(ml_dtypes, name):
+                raise ValueError(
+                    f"'{self.name}': '{dataset.name}' has no known number type: {name!r}."
+                )
+            value = value.view(np.dtype(getattr(ml_dtypes, name)))
+        return value
+
+
+def read_weights(model, file, skip_mismatch=False):
+    """Assign everything that a `WeightsFile` holds to the variables of a model.
+
+    Args:
+        model: the model.
+        file: the `WeightsFile`.
+        skip_mismatch: whether to leave out, with a warning, what doesn't fit.
+
+    Raises:
+        ValueError: listing all that doesn't fit; nothing is changed then.
+    """
+    found = walk(model)
+    if file.groups and not model.built:
+        raise ValueError(
+            f"Model '{model.name}' is not built yet, so it has no variables to load the weights "
+            f"of '{file.name}' into. Call it on some data first, or `model.build(input_shape)`."
+        )
+    _build_optimizers(found, file)
+    report = _Report(model, file)
+    values = {}  # what load_own_variables assigns, until all is known to fit
+    for path, obj in found:
+        group = f"{path}/vars" if path else "vars"
+        report.used.add(group)
+        written = {}
+        try:
+            with enter(values=collections.ChainMap(written, values)):
+                _load_own(obj, file.read(group))
+        except Exception as error:
+            report.add(group, obj, error)
+        else:
+            values.update(written)
+    report.finish(skip_mismatch)
+    for variable, value in values.items():
+        variable.assign(value)
+
+
+def _is_optimizer(obj):
+    return hasattr(obj, "iterations")
+
+
+def _build_optimizers(found, file):
+    """Make the slots of optimizers whose state in the file has some."""
+    by_path = dict(found)
+    for path, obj in found:
+        owner = by_path.get(path.rpartition("/")[0])
+        held = len(file.groups.get(f"{path}/vars", ()))
+        if _is_optimizer(obj) and not obj.built and held > len(obj.variables):
+            obj.build(owner.trainable_variables)
+
+
+def _load_own(obj, store):
+    if _is_optimizer(obj):
+        own = obj.variables
+        if not store:
+            return  # weights without an optimizer are no mistake: it goes on as it is
+        if len(store) <= 2 < len(own) and not int(obj.iterations):
+            # Both before their first step, the file's without slots.
+            own = own[: len(store)]
+            for i, variable in enumerate(own):
+                variable.assign(store[str(i)])
+            return
+    elif not store and not _own_variables(obj):
+        return
+    obj.load_own_variables(store)
+
+
+def _own_variables(obj):
+    """What the object would store: `{name: variable or array}`."""
+    store = {}
+    with contextlib.suppress(Exception):
+        obj.save_own_variables(store)
+    return store
+
+
+class _Report:
+    """What doesn't fit between a file and a model, on both sides."""
+
+    def __init__(self, model, file):
+        self.model, self.file = model, file
+        self.used = set()  # groups that belong to something in the model
+        self.file_only, self.model_only, self.differ, self.optimizers = [], [], [], []
+
+    def add(self, group, obj, error):
+        """Note that an object couldn't load its group."""
+        if _is_optimizer(obj):
+            self.optimizers.append(f"'{obj.name}': {error}")
+            return
+        held, own = self.file.groups.get(group, {}), _own_variables(obj)
+        before = len(self.file_only) + len(self.model_only) + len(self.differ)
+        for key in held.keys() | own.keys():
+            path = f"{group}/{key}"
+            if key not in own:
+                hint = "" if getattr(obj, "built", True) else f" (layer '{obj.name}' is not built)"
+                self.file_only.append(f"{path} {held[key].shape}{hint}")
+            elif key not in held:
+                self.model_only.append(f"{path} {_described(own[key])}")
+            elif np.shape(own[key]) != held[key].shape:
+                self.differ.append(
+                    f"{path}: {_described(own[key])} in the model, {held[key].shape} in the file"
+                )
+        if len(self.file_only) + len(self.model_only) + len(self.differ) == before:
+            self.differ.append(f"{group}: {error}")
+
+    def finish(self, skip_mismatch):
+        """Raise or warn if anything was noted."""
+        for group in self.file.groups.keys() - self.used:
+            # The state of an optimizer means nothing to a model that isn't compiled.
+            if "optimizer" not in group.split("/"):
+                datasets = self.file.groups[group]
+                self.file_only += [f"{group}/{key} {d.shape}" for key, d in datasets.items()]
+        if self.optimizers:
+            warnings.warn(
+                "The state of the optimizer wasn't loaded, since it doesn't fit: "
+                + "; ".join(self.optimizers),
+                stacklevel=4,
+            )
+        parts = [
+            _listed("In the file, but not in the model", self.file_only),
+            _listed("In the model, but not in the file", self.model_only),
+            _listed("Different", self.differ),
+        ]
+        if not any(parts):
+            return
+        details = "\n".join(filter(None, parts))
+        where = f"'{self.file.name}' and model '{self.model.name}'"
+        if skip_mismatch:
+            warnings.warn(f"Skipped what differs between {where}.\n{details}", stacklevel=4)
+            return
+        raise ValueError(
+            f"{where} don't fit together; nothing was changed.\n{details}\n"
+            "To load what fits, pass skip_mismatch=True to load_weights."
+        )
+
+
+def _described(value):
+    if isinstance(value, Variable):
+        return f"{value.shape} ({value.path})"
+    return f"{np.shape(value)}"
+
+
+def _listed(title, lines, limit=20):
+    if not lines:
+        return ""
+    lines = sorted(lines)
+    if len(lines) > limit:
+        lines = [*lines[:limit], f"… and {len(lines) - limit} more"]
+    return "\n  ".join([f"{title}:", *lines])
+
+
+# Public ------------------------------------------------------------------------------------------
+
+
+def save_weights(model, filepath, overwrite=True, max_shard_size=None, **kwargs):
+    """Write the weights of a model, and its optimizer's state, to a file.
+
+    The file is replaced as a whole or not at all, also when the process is killed.
+
+    Args:
+        model: a model or layer.
+        filepath: path ending in `.weights.h5`.
+        overwrite: whether an existing file is replaced; otherwise that is an error.
+        max_shard_size: not supported yet.
+
+    Raises:
+        ValueError: for another ending.
+        FileExistsError: if the file exists and `overwrite` is false.
+
+    Example:
+
+    >>> import tempfile
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     keras.saving.save_weights(model, folder + "/a.weights.h5")
+    ...     keras.saving.load_weights(model, folder + "/a.weights.h5")
+    """
+    if kwargs:
+        raise unknown_keywords("save_weights", kwargs, ("overwrite", "max_shard_size"))
+    if not str(filepath).endswith(".weights.h5"):
+        raise ValueError(f"A file of weights ends in '.weights.h5'; received '{filepath}'.")
+    if max_shard_size is not None:
+        raise NotImplementedError(
+            "save_weights(max_shard_size=…), several files for one model, is not implemented yet. "
+            "Leave it out to write one file."
+        )
+    check_overwrite(filepath, overwrite)
+    with atomic_write(filepath) as temporary:
+        write_weights(model, temporary)
+
+
+def check_overwrite(filepath, overwrite):
+    """An error if the file exists and must not be replaced."""
+    if not overwrite and os.path.exists(filepath):
+        raise FileExistsError(
+            f"'{filepath}' exists. Pass overwrite=True to replace it, or another name."
+        )
+
+
+def load_weights(model, filepath, skip_mismatch=False, **kwargs):
+    """Set the weights of a model from a file.
+
+    Everything is checked first: each variable must have its array in the file, of the same
+    shape, and each array in the file its variable. If the model is compiled and the file holds the
+    optimizer's state, that is loaded, too.
+
+    Args:
+        model: a built model or layer.
+        filepath: path of a `.weights.h5` or `.keras` file.
+        skip_mismatch: whether to load what fits, and warn of the rest.
+
+    Raises:
+        ValueError: if the file and the model don't fit together, listing both sides; nothing is
+            changed then.
+    """
+    if kwargs:
+        if "by_name" in kwargs:
+            raise ValueError(
+                "`by_name` is of old .h5 files. A .weights.h5 file is matched by structure; "
+                "skip_mismatch=True loads what fits."
+            )
+        raise unknown_keywords("load_weights", kwargs, ("skip_mismatch",))
+    with open_weights(filepath) as file:
+        read_weights(model, file, skip_mismatch)
+
+
+@contextlib.contextmanager
+def open_weights(filepath):
+    """The `WeightsFile` at a path, which may lie in a `.keras` file."""
+    name = str(filepath)
+    with contextlib.ExitStack() as stack:
+        if name.endswith(".keras"):
+            source = stack.enter_context(stack.enter_context(Archive(filepath)).weights())
+        elif name.endswith(".weights.h5"):
+            source = stack.enter_context(open(filepath, "rb"))
+        else:
+            raise ValueError(
+                f"'{name}' has no known format: weights come from '.weights.h5' and '.keras' "
+                "files."
+                + (" Old whole-model .h5 files are not supported yet." if "h5" in name else "")
+            )
+        yield stack.enter_context(WeightsFile(source, name))

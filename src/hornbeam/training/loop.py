@@ -1,0 +1,481 @@
+"""`fit`, `evaluate` and `predict`: loops around compiled steps, and what they tell callbacks."""
+
+import inspect
+import itertools
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..callbacks import CallbackList
+from ..core import rng, settings
+from ..core.messages import did_you_mean, expected
+from ..core.scope import functionalize
+from ..core.symbolic import KerasTensor, infer
+from ..data import ArraySource, pack, split_validation, unpack
+from . import step as steps_module
+from .state import RunningState, interrupts_deferrable
+from .step import Program
+
+_AUTO_WIDTH = 32  # steps_per_execution="auto" fuses at most so many steps …
+_AUTO_SECONDS = 0.05  # … that take about so long together, to keep callbacks and Ctrl-C quick
+
+
+def fit(
+    model,
+    x,
+    y,
+    *,
+    batch_size,
+    epochs,
+    verbose,
+    callbacks,
+    validation_split,
+    validation_data,
+    shuffle,
+    class_weight,
+    sample_weight,
+    initial_epoch,
+    steps_per_epoch,
+    validation_steps,
+    validation_batch_size,
+    validation_freq,
+):
+    """Train; see `Model.fit`."""
+    train, validation = pack(x, y, sample_weight), None
+    if validation_split and validation_data is None:
+        train, validation = split_validation(train, validation_split)
+    if validation_data is not None:
+        validation = _as_data(validation_data)
+    if class_weight is not None:
+        train = _with_class_weight(train, class_weight)
+    train = ArraySource(train, batch_size, shuffle)
+    if validation is not None:
+        names = ("validation x", "validation y", "validation sample_weight")
+        size = validation_batch_size or train.batch_size
+        validation = ArraySource(validation, size, names=names)
+    steps = _limit(steps_per_epoch, train, "steps_per_epoch")
+    epochs = _at_most(epochs, settings.max_epochs())
+    prepare(model, train)
+    for source in (train, validation):
+        if source is not None:
+            model._compiled.check_targets(unpack(source.data)[1])
+    callbacks = _callback_list(
+        model,
+        callbacks,
+        verbose,
+        add_history=True,
+        epochs=epochs,
+        steps=steps,
+        batch_size=train.batch_size,
+    )
+    runner = Runner(model, "train")
+    validator = None if validation is None else Runner(model, "test")
+    model.stop_training = False
+    logs = {}
+    with interrupts_deferrable(), RunningState() as state:
+        callbacks.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            model.reset_metrics()
+            callbacks.on_epoch_begin(epoch)
+            logs = runner.epoch(state, train, steps, callbacks)
+            if validator is not None and _is_due(validation_freq, epoch + 1):
+                limit = _limit(validation_steps, validation, "validation_steps")
+                found = _evaluate(model, validator, validation, limit, callbacks)
+                logs = {**logs, **{f"val_{name}": value for name, value in found.items()}}
+            callbacks.on_epoch_end(epoch, logs)
+            if model.stop_training:
+                break
+        callbacks.on_train_end(logs)
+    return model.history
+
+
+def evaluate(model, x, y, *, batch_size, verbose, sample_weight, steps, callbacks):
+    """Loss and metrics as a dict of floats; see `Model.evaluate`."""
+    source = ArraySource(pack(x, y, sample_weight), batch_size)
+    prepare(model, source)
+    model._compiled.check_targets(unpack(source.data)[1])
+    limit = _limit(steps, source, "steps")
+    callbacks = _callback_list(model, callbacks, verbose, steps=limit, epochs=1)
+    with interrupts_deferrable():
+        return _evaluate(model, Runner(model, "test"), source, limit, callbacks)
+
+
+def _evaluate(model, runner, source, limit, callbacks):
+    with RunningState() as state:
+        model.reset_metrics()
+        callbacks.on_test_begin()
+        logs = runner.epoch(state, source, limit, callbacks)
+        callbacks.on_test_end(logs)
+    return logs
+
+
+def predict(model, x, *, batch_size, verbose, steps, callbacks):
+    """Predictions as NumPy arrays; see `Model.predict`."""
+    source = ArraySource(pack(x), batch_size)
+    limit = _limit(steps, source, "steps")
+    callbacks = _callback_list(model, callbacks, verbose, steps=limit, epochs=1)
+    outputs = []
+    with interrupts_deferrable(), RunningState() as state:
+        callbacks.on_predict_begin()
+        Runner(model, "predict").epoch(state, source, limit, callbacks, outputs)
+        callbacks.on_predict_end()
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *outputs)
+
+
+def on_batch(model, kind, x, y=None, sample_weight=None, class_weight=None):
+    """One step on one batch: logs as a dict of floats, or predictions."""
+    data = pack(x, y, sample_weight)
+    if class_weight is not None:
+        data = _with_class_weight(data, class_weight)
+    source = ArraySource(data, batch_size=np.iinfo("int32").max)
+    if kind != "predict":
+        prepare(model, source)
+        model._compiled.check_targets(unpack(source.data)[1])
+    outputs = []
+    with interrupts_deferrable(), RunningState() as state:
+        logs = Runner(model, kind).epoch(state, source, None, CallbackList([], model=model), outputs)
+    return outputs[0] if kind == "predict" else logs
+
+
+class Runner:
+    """Runs epochs of one kind of step: `"train"`, `"test"` or `"predict"`."""
+
+    def __init__(self, model, kind):
+        self.model, self.kind = model, kind
+        self.run_batch = imperative_step(model, kind)
+        self.eager = model.run_eagerly
+        wanted = model.steps_per_execution
+        self.automatic = wanted == "auto"
+        self.width = _AUTO_WIDTH if self.automatic else wanted
+        self.fuse = 1 if self.automatic else wanted
+
+    def epoch(self, state, source, limit, callbacks, outputs=None):
+        """Run all batches of `source`; returns the last logs as a dict of floats.
+
+        Args:
+            state: the `RunningState` that holds the variables.
+            source: where the batches come from.
+            limit: number of batches.
+            callbacks: the `CallbackList`.
+            outputs: list that predictions are appended to, as NumPy arrays.
+        """
+        events = _Events(callbacks, self.kind)
+        steps_done, results, count = 0, None, 0
+        for arrays, rows in source.epoch(limit):
+            execute = self._eager if self.eager else self._compiled(state, arrays, rows)
+            start, total = jnp.int32(0), len(rows)
+            done = 0
+            while done < total:
+                count = min(self.fuse, total - done)
+                events.begin(steps_done)
+                began = time.perf_counter()
+                results, start = execute(arrays, rows, start, count)
+                if self.automatic and self.fuse == 1 and done:
+                    self._choose_fuse(results, began)
+                done += count
+                steps_done += count
+                if outputs is not None:
+                    outputs.append(_joined(results, count))
+                events.end(steps_done, results, count)
+                if self.model.stop_training and self.kind == "train":
+                    return _floats(results, count - 1)
+        return {} if outputs is not None else _floats(results, count - 1)
+
+    def _choose_fuse(self, results, began):
+        jax.block_until_ready(results)
+        seconds = time.perf_counter() - began
+        self.fuse = max(1, min(self.width, int(_AUTO_SECONDS / max(seconds, 1e-9))))
+
+    def _compiled(self, state, arrays, rows):
+        program, log_names = self._program(arrays, rows)
+        state.take(program.written)
+        state.take(program.read)
+
+        def execute(arrays, rows, start, count):
+            results, after = program.run(state, arrays, rows, start, _number(count))
+            if log_names:
+                results = dict(zip(log_names, results, strict=True))
+            return results, after
+
+        return execute
+
+    def _program(self, arrays, rows):
+        """The compiled program for such batches, compiled if it is the first time."""
+        model = self.model
+        variables = known_variables(model, self.kind)
+        leaves, treedef = jax.tree.flatten(arrays)
+        key = (
+            self.kind,
+            self.width,
+            treedef,
+            tuple((a.shape, str(a.dtype)) for a in leaves),
+            rows.shape,
+            tuple(v.trainable for v in variables),
+        )
+        if key not in model._programs:
+            struct = lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype)
+            source = jax.tree.map(struct, arrays)
+            batch = jax.tree.map(
+                lambda a: jax.ShapeDtypeStruct((rows.shape[1], *a.shape[1:]), a.dtype), source
+            )
+            log_names = []
+
+            def step(batch):
+                results = self.run_batch(batch)
+                if self.kind == "predict":
+                    return results
+                # As a list, since JAX sorts the keys of dicts.
+                log_names[:] = results
+                return list(results.values())
+
+            program = Program(step, variables, batch, source, struct(rows), self.width)
+            model._programs[key] = program, log_names
+        return model._programs[key]
+
+    def _eager(self, arrays, rows, start, count):
+        """The same steps as plain Python, for debugging."""
+        results = []
+        for row in rows[int(start) : int(start) + count]:
+            batch = jax.tree.map(lambda a, row=row: a[row], arrays)
+            results.append(self.run_batch(batch))
+        return jax.tree.map(lambda *xs: jnp.stack([jnp.asarray(x) for x in xs]), *results), (
+            start + count
+        )
+
+
+class _Events:
+    """Tells callbacks about batches, and reads values from the device only for those that ask."""
+
+    def __init__(self, callbacks, kind):
+        self.callbacks, self.kind = callbacks, kind
+        self.wanted = callbacks.wants_batches(kind)
+        if self.wanted:
+            self.on_begin = getattr(callbacks, f"on_{kind}_batch_begin")
+            self.on_end = getattr(callbacks, f"on_{kind}_batch_end")
+
+    def begin(self, step):
+        if self.wanted:
+            self.on_begin(step)
+
+    def end(self, steps_done, results, count):
+        if self.wanted:
+            first = steps_done - count
+            for i in range(count):
+                if i:
+                    self.on_begin(first + i)
+                if self.kind == "predict":
+                    logs = {"outputs": jax.tree.map(lambda a, i=i: np.asarray(a[i]), results)}
+                else:
+                    logs = _floats(results, i)
+                self.on_end(first + i, logs)
+        self.callbacks.on_steps_end(
+            steps_done,
+            lambda: {} if self.kind == "predict" else _floats(results, count - 1),
+        )
+
+
+def _floats(results, index):
+    """The logs of one step as Python floats (arrays stay arrays)."""
+    logs = {}
+    for name, values in zip(results, jax.device_get(list(results.values())), strict=True):
+        value = values[index]
+        logs[name] = float(value) if np.ndim(value) == 0 else value
+    return logs
+
+
+def _joined(results, count):
+    """Predictions of `count` batches as one array per output."""
+    return jax.tree.map(
+        lambda a: np.asarray(a)[:count].reshape(-1, *a.shape[2:]) if a.ndim > 1 else np.asarray(a),
+        results,
+    )
+
+
+_numbers = {}
+
+
+def _number(n):
+    """An int32 on the device, kept: moving it anew would cost as much as a small step."""
+    if n not in _numbers:
+        _numbers[n] = jnp.int32(n)
+    return _numbers[n]
+
+
+# Steps as code over variables -----------------------------------------------------------------
+
+
+def imperative_step(model, kind):
+    """The model's step of a kind as a function of the data alone.
+
+    A user's step comes in two styles: `step(self, data)`, which assigns variables, and Keras's
+    `step(self, state, data)`, which is given their values and returns new ones.
+    """
+    default = getattr(steps_module, f"default_{kind}_step")
+    method = getattr(type(model), f"{kind}_step")
+    if method.__module__.startswith(__name__.partition(".")[0] + "."):
+        return lambda data: default(model, data)
+    bound = getattr(model, f"{kind}_step")
+    required = [
+        p
+        for p in inspect.signature(bound).parameters.values()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(required) < 2:
+        return lambda data: _as_logs(model, kind, bound(data))
+
+    def run(data):
+        groups = state_groups(model, kind)
+        logs, new = bound(tuple([v.value for v in group] for group in groups), data)
+        if len(new) != len(groups):
+            raise ValueError(
+                f"{type(model).__name__}.{kind}_step should return (logs, state) with a state of "
+                f"{len(groups)} lists, as it was given; received {len(new)}."
+            )
+        for group, values in zip(groups, new, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+        return _as_logs(model, kind, logs)
+
+    return run
+
+
+def _as_logs(model, kind, logs):
+    if kind != "predict" and not isinstance(logs, dict):
+        raise ValueError(
+            f"{type(model).__name__}.{kind}_step should return a dict of logs, such as "
+            f"{{'loss': loss}}; it returned a {type(logs).__name__}."
+        )
+    return logs
+
+
+def state_groups(model, kind):
+    """The lists of variables whose values Keras's stateless steps get and return."""
+    groups = [model.trainable_variables, model.non_trainable_variables]
+    if kind == "train":
+        groups.append(model.optimizer.variables)
+    if kind != "predict":
+        groups.append(model.metrics_variables)
+    return groups
+
+
+def stateless(model, step, state, data):
+    """Run a step over variables as a pure function of `state`; returns `(logs, state)`."""
+    state = tuple(list(values) for values in state)
+    kind = {4: "train", 3: "test", 2: "predict"}[len(state)]
+    groups = state_groups(model, kind)
+    pure = functionalize(lambda: step(data), itertools.chain(*groups))
+    logs, new = pure(list(itertools.chain(*state)))
+    new = iter(new)
+    return logs, tuple([next(new) for _ in group] for group in groups)
+
+
+def known_variables(model, kind):
+    """The variables that a step is expected to touch; tracing finds any others."""
+    found = list(model.variables)
+    if kind != "predict":
+        found += model.metrics_variables
+    if kind == "train" and model.optimizer is not None:
+        found += model.optimizer.variables
+    found.append(rng.global_generator().state)
+    return list(dict.fromkeys(found))
+
+
+def prepare(model, source):
+    """Make all variables, and pair losses with outputs, before anything is traced."""
+    compiled = model._compiled
+    if not compiled.built or not model.built:
+        specs = jax.tree.map(
+            lambda a: KerasTensor((None, *a.shape[1:]), str(a.dtype)), source.batch_specs()
+        )
+        x, y, _ = unpack(specs)
+        own_step = not type(model).train_step.__module__.startswith(__name__.partition(".")[0])
+        try:
+            y_pred = infer(model, (x,), {"training": True})
+            compiled.build(y, y_pred)
+        except NotImplementedError:
+            # A model with a `train_step` of its own need not have a `call`.
+            if not own_step:
+                raise
+    if model.optimizer is not None and not model.optimizer.built and model.built:
+        model.optimizer.build(model.trainable_variables)
+
+
+# Arguments ------------------------------------------------------------------------------------
+
+
+def _as_data(data):
+    if isinstance(data, (list, tuple)) and 2 <= len(data) <= 3:
+        return tuple(data)
+    raise ValueError(expected("validation_data", "(x, y) or (x, y, sample_weight)", data))
+
+
+def _at_most(value, limit):
+    return value if limit is None else min(value, limit)
+
+
+def _limit(steps, source, what):
+    """The number of batches to run, out of those there are."""
+    available = source.num_batches
+    if steps is not None:
+        if not isinstance(steps, int) or steps < 1:
+            raise ValueError(expected(what, "an int of at least 1", steps))
+        if steps > available:
+            raise ValueError(
+                f"{what}={steps}, but the data has only {available} batches "
+                f"({source.num_rows} rows in batches of {source.batch_size})."
+            )
+        available = steps
+    return _at_most(available, settings.max_steps_per_epoch())
+
+
+def _is_due(frequency, epoch):
+    if isinstance(frequency, int):
+        if frequency < 1:
+            raise ValueError(expected("validation_freq", "at least 1", frequency))
+        return epoch % frequency == 0
+    return epoch in frequency
+
+
+def _callback_list(model, callbacks, verbose, add_history=False, **params):
+    if isinstance(callbacks, CallbackList):
+        return callbacks
+    if verbose == "auto":
+        verbose = 1
+    return CallbackList(
+        callbacks,
+        add_history=add_history,
+        add_progbar=verbose != 0,
+        model=model,
+        verbose=verbose,
+        **params,
+    )
+
+
+def _with_class_weight(data, class_weight):
+    """The data with sample weights multiplied by those of the samples' classes."""
+    x, y, sample_weight = unpack(data)
+    if y is None or isinstance(y, (dict, list, tuple)):
+        raise ValueError("class_weight needs a single array of targets `y`.")
+    y = np.asarray(y)
+    classes = y.reshape(-1) if y.ndim == 1 or y.shape[-1] == 1 else y.argmax(-1)
+    if classes.shape != y.shape[:1]:
+        raise ValueError(
+            f"class_weight needs one class per sample; received y of shape {y.shape}."
+        )
+    present = np.unique(classes)
+    missing = [c for c in present.tolist() if c not in class_weight]
+    unknown = [c for c in class_weight if not isinstance(c, (int, np.integer)) or c < 0]
+    if missing or unknown:
+        problem = f"lacks class {missing[0]}" if missing else f"names the class {unknown[0]!r}"
+        raise ValueError(
+            f"class_weight {problem}; the classes in y are {present.tolist()[:20]}, and "
+            f"class_weight has {sorted(class_weight, key=str)[:20]}. "
+            + (did_you_mean(unknown[0], present.tolist()) if unknown else "")
+        )
+    table = np.array([class_weight[c] for c in present.tolist()], dtype="float32")
+    weights = table[np.searchsorted(present, classes)]
+    if sample_weight is not None:
+        weights = weights * np.asarray(sample_weight).reshape(len(weights))
+    return x, y, weights

@@ -1,0 +1,116 @@
+"""Who holds the arrays of variables while a compiled loop runs."""
+
+import contextlib
+import signal
+import threading
+
+import jax.numpy as jnp
+
+
+class RunningState:
+    """The values of some variables, on loan from them for as long as a loop runs.
+
+    A compiled step gives its old arrays to the new ones (donation), so only one place may hold
+    them. While the state is open, variables read from and write to it; a read gets a copy, since
+    the next step frees the original. States nest: that of an `evaluate` inside a `fit` borrows
+    from the outer one, and gives back what it changed.
+
+    After an interrupt at any moment the state holds the result of the last finished step.
+    """
+
+    def __init__(self):
+        self._values = {}  # {Variable: array}
+        self._outer = {}  # {Variable: its owner before}
+
+    def take(self, variables):
+        """Borrow the variables that aren't here yet."""
+        for v in variables:
+            if v not in self._values:
+                outer = v._owner
+                self._values[v] = v._array if outer is None else outer.borrow(v)
+                self._outer[v] = outer
+                v._owner = self
+
+    def get(self, variables):
+        """The arrays themselves of variables that were taken, in order."""
+        return [self._values[v] for v in variables]
+
+    def borrow(self, variable):
+        """The array itself, for an inner state that doesn't donate it."""
+        return self._values[variable]
+
+    def read(self, variable):
+        """A copy of the value that survives the next step."""
+        return jnp.copy(self._values[variable])
+
+    def write(self, variable, value):
+        """Set one value, from outside the compiled step."""
+        self._values[variable] = value
+
+    def update(self, variables, values):
+        """Set many values: what a compiled step returned."""
+        self._values.update(zip(variables, values, strict=True))
+
+    def close(self):
+        """Give every array back to its variable, or to the state that it came from."""
+        for v, outer in self._outer.items():
+            v._owner = outer
+            if outer is None:
+                v._array = self._values[v]
+            else:
+                outer.write(v, self._values[v])
+        self._values, self._outer = {}, {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        with uninterrupted():
+            self.close()
+
+
+_guard = threading.local()
+
+
+@contextlib.contextmanager
+def interrupts_deferrable():
+    """While active, `uninterrupted` blocks can put off Ctrl-C to their end.
+
+    Between the moment a step has taken its old arrays and the moment its new ones are stored,
+    there is no valid state to return to; a KeyboardInterrupt there would lose the model.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    active = getattr(_guard, "active", False)
+    in_main = threading.current_thread() is threading.main_thread()
+    if active or not in_main or not callable(handler):
+        yield
+        return
+
+    def on_interrupt(signum, frame):
+        if _guard.depth:
+            _guard.pending = (signum, frame)
+        else:
+            handler(signum, frame)
+
+    _guard.active, _guard.depth, _guard.pending, _guard.handler = True, 0, None, handler
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        _guard.active = False
+
+
+class uninterrupted:
+    """Context manager: Ctrl-C takes effect at its end."""
+
+    def __enter__(self):
+        if getattr(_guard, "active", False):
+            _guard.depth += 1
+
+    def __exit__(self, *_):
+        if getattr(_guard, "active", False):
+            _guard.depth -= 1
+            if _guard.depth == 0 and _guard.pending is not None:
+                pending, _guard.pending = _guard.pending, None
+                _guard.handler(*pending)

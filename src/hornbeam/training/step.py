@@ -1,0 +1,180 @@
+"""Turning a step, written as plain code over variables, into one compiled loop.
+
+A step is a function of a batch that reads and assigns variables and returns logs or predictions.
+It is traced once, as a pure function of the values of all variables that it touches. The compiled
+program runs it any number of times in a loop over batches that it gathers itself from arrays on
+the device: one dispatch for many steps, and the same machine code however many they are, so that
+fusing steps changes no bit of the result.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import jaxpr_as_fun
+
+from ..core import masks
+from ..core.scope import enter, value_and_grad
+from ..data import unpack
+from .compile import num_rows
+from .state import uninterrupted
+
+
+# The built-in steps ----------------------------------------------------------------------------
+
+
+def default_train_step(model, data):
+    """Predict, compute the loss, differentiate, update; returns the metrics."""
+    x, y, sample_weight = unpack(data)
+    variables = model.trainable_variables
+
+    def loss_fn():
+        y_pred, loss = _forward(model, x, y, sample_weight, training=True)
+        scaled = loss if model.optimizer is None else model.optimizer.scale_loss(loss)
+        # Masks are attached to arrays, and `grad` returns other arrays.
+        return scaled, (y_pred, jax.tree.map(masks.get_mask, y_pred))
+
+    (_, (y_pred, pred_masks)), gradients = value_and_grad(loss_fn, variables, has_aux=True)()
+    for pred, mask in zip(*_with_masks(y_pred, pred_masks), strict=True):
+        if mask is not None:
+            masks.set_mask(pred, mask)
+    if variables and model.optimizer is None:
+        raise ValueError(f"Model '{model.name}' can't train: compile it with an optimizer.")
+    if variables:
+        model.optimizer.apply(gradients, variables)
+    return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+
+def default_test_step(model, data):
+    """Predict and compute the loss; returns the metrics."""
+    x, y, sample_weight = unpack(data)
+    y_pred, _ = _forward(model, x, y, sample_weight, training=False)
+    return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+
+
+def default_predict_step(model, data):
+    """The outputs for the inputs in `data`."""
+    return model(unpack(data)[0], training=False)
+
+
+def _forward(model, x, y, sample_weight, training):
+    y_pred = model(x, training=training)
+    loss = model.compute_loss(
+        x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
+    )
+    model._compiled.track_loss(loss, num_rows(x))
+    return y_pred, loss
+
+
+def _with_masks(y_pred, pred_masks):
+    leaves, treedef = jax.tree.flatten(y_pred)
+    return leaves, treedef.flatten_up_to(pred_masks)
+
+
+# Compiling steps -------------------------------------------------------------------------------
+
+
+class Program:
+    """A step, compiled for batches of one kind.
+
+    Args:
+        step: function of a batch.
+        variables: the variables it is expected to touch; others are found by tracing.
+        batch: a batch like those to come, as a tree of `jax.ShapeDtypeStruct`.
+        source: the arrays that batches are gathered from, as a tree of `ShapeDtypeStruct`.
+        rows: `ShapeDtypeStruct` of the table of row numbers, `[steps, batch size]`.
+        width: the largest number of steps in one call.
+    """
+
+    def __init__(self, step, variables, batch, source, rows, width=1):
+        traced = _trace(step, variables, batch)
+        self.read, self.written = traced.read, traced.written
+        self.width = width
+        loop = functools.partial(_loop, traced, width)
+
+        def specs(variables):
+            return [jax.ShapeDtypeStruct(v.shape, v._array.dtype) for v in variables]
+
+        number = jax.ShapeDtypeStruct((), np.dtype("int32"))
+        lowered = jax.jit(loop, donate_argnums=0).lower(
+            specs(self.written), specs(self.read), source, rows, number, number
+        )
+        self._compiled = lowered.compile()
+
+    def run(self, state, source, rows, start, count):
+        """Run `count` steps on the batches `rows[start:start + count]`.
+
+        Args:
+            state: the `RunningState` that has taken `self.written` and `self.read`.
+            source: tree of arrays; batches are gathered along their first axis.
+            rows: `[steps, batch size]` row numbers on the device.
+            start: number of the first step, on the device.
+            count: how many, on the device; at most `width`.
+
+        Returns:
+            `(results, start + count)`: a tree of arrays `[width, …]`, of which the first `count`
+            are meant, and the number of the next step.
+        """
+        written, read = state.get(self.written), state.get(self.read)
+        with uninterrupted():
+            values, results, after = self._compiled(written, read, source, rows, start, count)
+            state.update(self.written, values)
+        return results, after
+
+
+class _Traced:
+    """A step as a pure function: `traced(written values, read values, batch)`."""
+
+    def __init__(self, function, results, variables, written):
+        self.function, self.results = function, results
+        self.written = written
+        changed = set(written)
+        self.read = [v for v in variables if v not in changed]
+        place = {v: (True, i) for i, v in enumerate(written)}
+        place.update({v: (False, i) for i, v in enumerate(self.read)})
+        self.places = [place[v] for v in variables]
+
+    def __call__(self, written, read, batch):
+        values = [(written if changed else read)[i] for changed, i in self.places]
+        flat = self.function(*values, *jax.tree.leaves(batch))
+        n = len(self.written)
+        return list(flat[:n]), jax.tree.unflatten(self.results, flat[n:])
+
+
+def _trace(step, variables, batch):
+    """Trace `step` once; again only if it touches variables that `variables` lacks."""
+    variables = list(dict.fromkeys(variables))
+    while True:
+        written, unbound = [], set()
+
+        def pure(values, batch, variables=variables, written=written, unbound=unbound):
+            start = dict(zip(variables, values, strict=True))
+            with enter(values=dict(start), losses=[], unbound=unbound) as frame:
+                results = jax.tree.map(jnp.asarray, step(batch))
+            written[:] = [v for v, x in frame.values.items() if start.get(v) is not x]
+            return [frame.values[v] for v in written], results
+
+        specs = [jax.ShapeDtypeStruct(v.shape, v._array.dtype) for v in variables]
+        closed, (_, results) = jax.make_jaxpr(pure, return_shape=True)(specs, batch)
+        missed = [v for v in (*unbound, *written) if v not in set(variables)]
+        if not missed:
+            return _Traced(jaxpr_as_fun(closed), jax.tree.structure(results), variables, written)
+        variables += dict.fromkeys(missed)
+
+
+def _loop(traced, width, written, read, source, rows, start, count):
+    def batch_at(step):
+        row = jax.lax.dynamic_index_in_dim(rows, step, keepdims=False)
+        return jax.tree.map(lambda a: a.at[row].get(mode="promise_in_bounds"), source)
+
+    def body(i, carry):
+        written, results = carry
+        written, result = traced(written, read, batch_at(start + i))
+        put = lambda all, one: jax.lax.dynamic_update_index_in_dim(all, one, i, 0)
+        return written, jax.tree.map(put, results, result)
+
+    shapes = jax.eval_shape(lambda w: traced(w, read, batch_at(start))[1], written)
+    results = jax.tree.map(lambda s: jnp.zeros((width, *s.shape), s.dtype), shapes)
+    written, results = jax.lax.fori_loop(0, count, body, (written, results))
+    return written, results, start + count

@@ -1,0 +1,28 @@
+"""Settings and fixtures for every test. This file is read before any test imports JAX."""
+
+import os
+import sys
+
+import pytest
+
+# One device and the same kernels everywhere, unless asked otherwise (JAX_PLATFORMS=cuda make test).
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+pytest.register_assert_rewrite("helpers")
+
+
+@pytest.fixture(autouse=True)
+def fresh_state():
+    """Automatic names, flags and seeds start over, so that tests pass in any order."""
+    yield
+    utils = sys.modules.get("hornbeam.utils")  # absent after tests that only read the source
+    if utils is not None:
+        utils.clear_session()
+
+
+@pytest.fixture
+def compiles():
+    """`with compiles() as n: ...; assert n.total == 1`, counting XLA compiles."""
+    from helpers import count_compiles  # here, because importing it imports JAX
+
+    return count_compiles

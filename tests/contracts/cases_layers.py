@@ -1,0 +1,176 @@
+"""One row for every layer class, and more where an argument changes what it does.
+
+`tests/contracts/test_layers.py` holds every row to the same laws, and
+`tests/against/test_layers.py` compares every row with Keras.
+"""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass
+class Case:
+    """A layer and inputs for it.
+
+    shape: the input's shape without the batch, or a list of them for several inputs.
+    open_axes: axes (the batch is 0) whose size may be unknown beside the batch's.
+    top: integer inputs are drawn from `0 … top - 1`; `None` means float inputs.
+    """
+
+    layer: str
+    kwargs: dict
+    shape: tuple | list
+    open_axes: tuple = ()
+    top: int | None = None
+
+    def __str__(self):
+        shown = ",".join(f"{k}={v}" for k, v in self.kwargs.items())
+        return f"{self.layer}({shown})"
+
+    def make(self, layers, **more):
+        """The layer, from the package `layers` (ours or Keras's)."""
+        return getattr(layers, self.layer)(**{**self.kwargs, **more})
+
+    @property
+    def shapes(self):
+        return self.shape if isinstance(self.shape, list) else [self.shape]
+
+    @property
+    def dtype(self):
+        return "float32" if self.top is None else "int32"
+
+    def inputs(self, batch=2, seed=0):
+        """Arrays, nested as the layer takes them."""
+        rng = np.random.default_rng(seed)
+        arrays = [self._array(rng, (batch, *shape)) for shape in self.shapes]
+        return arrays if isinstance(self.shape, list) else arrays[0]
+
+    def _array(self, rng, shape):
+        if self.top is not None:
+            return rng.integers(0, self.top, shape).astype("int32")
+        return rng.normal(size=shape).astype("float32")
+
+    def symbolic(self, keras, unknown=()):
+        """`Input` tensors like `inputs()`, from the package `keras`."""
+        tensors = []
+        for shape in self.shapes:
+            sizes = [None if i in unknown else n for i, n in enumerate(shape, 1)]
+            tensors.append(keras.layers.Input(sizes, dtype=self.dtype))
+        return tensors if isinstance(self.shape, list) else tensors[0]
+
+
+PAIR = [(4, 3), (4, 3)]
+
+CASES = [
+    Case("Activation", {"activation": "relu"}, (4,)),
+    Case("Activation", {"activation": None}, (4,)),
+    Case("ActivityRegularization", {"l1": 0.1, "l2": 0.2}, (4,)),
+    Case("Add", {}, PAIR, (1,)),
+    Case("Add", {}, [(3,), (4, 3), (1, 3)]),
+    Case("AlphaDropout", {"rate": 0.3, "seed": 1}, (4, 3), (1,)),
+    Case("AlphaDropout", {"rate": 0.3, "noise_shape": (None, 1, 3), "seed": 1}, (4, 3)),
+    Case("Average", {}, PAIR, (1,)),
+    Case("AveragePooling1D", {"pool_size": 2}, (6, 3), (1,)),
+    Case("AveragePooling2D", {"pool_size": 2, "padding": "same"}, (5, 5, 3), (1, 2)),
+    Case("AveragePooling2D", {"pool_size": 2, "data_format": "channels_first"}, (3, 6, 6), (2, 3)),
+    Case("AveragePooling3D", {"pool_size": (1, 2, 2), "strides": 1}, (3, 4, 4, 2), (1, 2, 3)),
+    Case("BatchNormalization", {}, (4, 3), (1,)),
+    Case("BatchNormalization", {"axis": 1, "momentum": 0.5, "scale": False}, (3, 4, 4), (2, 3)),
+    Case("BatchNormalization", {"center": False, "epsilon": 0.1}, (3,)),
+    Case("Concatenate", {}, [(4, 3), (4, 2)], (1,)),
+    Case("Concatenate", {"axis": 1}, [(4, 3), (2, 3), (1, 3)]),
+    Case("Conv1D", {"filters": 4, "kernel_size": 3, "padding": "causal"}, (6, 2), (1,)),
+    Case("Conv1D", {"filters": 4, "kernel_size": 2, "dilation_rate": 2, "groups": 2}, (6, 2), (1,)),
+    Case("Conv2D", {"filters": 4, "kernel_size": 3, "activation": "relu"}, (6, 5, 2), (1, 2)),
+    Case("Conv2D", {"filters": 2, "kernel_size": (1, 2), "use_bias": False}, (6, 5, 2), (1, 2)),
+    Case(
+        "Conv2D",
+        {
+            "filters": 4,
+            "kernel_size": 3,
+            "strides": 2,
+            "padding": "same",
+            "data_format": "channels_first",
+        },
+        (2, 6, 6),
+        (2, 3),
+    ),
+    Case("Conv3D", {"filters": 2, "kernel_size": (1, 2, 2)}, (3, 4, 4, 2), (1, 2, 3)),
+    Case("Cropping1D", {"cropping": (1, 2)}, (6, 3), (1,)),
+    Case("Cropping2D", {"cropping": ((1, 0), (2, 1))}, (5, 6, 3), (1, 2)),
+    Case("Cropping2D", {"cropping": 1, "data_format": "channels_first"}, (3, 5, 6), (2, 3)),
+    Case("Cropping3D", {}, (4, 4, 4, 2), (1, 2, 3)),
+    Case("Dense", {"units": 3}, (4,)),
+    Case("Dense", {"units": 3, "activation": "tanh", "use_bias": False}, (5, 4), (1,)),
+    Case("Dot", {"axes": 1}, [(4,), (4,)]),
+    Case("Dot", {"axes": (2, 1), "normalize": True}, [(3, 4), (4, 5)]),
+    Case("Dropout", {"rate": 0.5, "seed": 1}, (4, 3), (1,)),
+    Case("Dropout", {"rate": 0.5, "noise_shape": (None, 1, 3), "seed": 1}, (4, 3), (1,)),
+    Case("Dropout", {"rate": 0.0}, (4,)),
+    Case("ELU", {"alpha": 0.5}, (4,)),
+    Case("Embedding", {"input_dim": 7, "output_dim": 3}, (4,), (1,), top=7),
+    Case("Embedding", {"input_dim": 7, "output_dim": 3, "mask_zero": True}, (4,), (1,), top=7),
+    Case("Flatten", {}, (2, 3, 4), ()),
+    Case("Flatten", {"data_format": "channels_first"}, (2, 3, 4), (1,)),
+    Case("GaussianDropout", {"rate": 0.3, "seed": 1}, (4,)),
+    Case("GaussianNoise", {"stddev": 0.3, "seed": 1}, (4,)),
+    Case("GlobalAveragePooling1D", {}, (4, 3), (1,)),
+    Case("GlobalAveragePooling2D", {"keepdims": True}, (4, 5, 3), (1, 2)),
+    Case("GlobalAveragePooling3D", {"data_format": "channels_first"}, (2, 3, 4, 5), (2, 3, 4)),
+    Case("GlobalMaxPooling1D", {"data_format": "channels_first"}, (4, 3), (2,)),
+    Case("GlobalMaxPooling2D", {}, (4, 5, 3), (1, 2)),
+    Case("GlobalMaxPooling3D", {"keepdims": True}, (2, 3, 4, 5), (1, 2, 3)),
+    Case("Identity", {}, (4,)),
+    Case("LayerNormalization", {}, (4, 3), (1,)),
+    Case("LayerNormalization", {"axis": [1, 2], "epsilon": 0.1}, (4, 3)),
+    Case("LayerNormalization", {"axis": 1, "center": False, "scale": False}, (4, 3)),
+    Case("LeakyReLU", {"negative_slope": 0.2}, (4,)),
+    Case("Masking", {}, (4, 3), (1,)),
+    Case("MaxPooling1D", {"pool_size": 3, "strides": 2}, (7, 3), (1,)),
+    Case("MaxPooling2D", {}, (6, 5, 3), (1, 2)),
+    Case("MaxPooling2D", {"padding": "same", "data_format": "channels_first"}, (3, 5, 5), (2, 3)),
+    Case("MaxPooling3D", {"pool_size": (1, 2, 2)}, (3, 4, 4, 2), (1, 2, 3)),
+    Case("Maximum", {}, PAIR, (1,)),
+    Case("Minimum", {}, PAIR, (1,)),
+    Case("Multiply", {}, PAIR, (1,)),
+    Case("Normalization", {}, (4, 3), (1,)),
+    Case("Normalization", {"mean": [1.0, 2.0, 3.0], "variance": 4.0}, (3,)),
+    Case("Normalization", {"axis": None, "mean": 1.0, "variance": 4.0, "invert": True}, (4, 3)),
+    Case("PReLU", {"shared_axes": [1], "alpha_initializer": "ones"}, (4, 3), (1,)),
+    Case("Permute", {"dims": (2, 1)}, (4, 3), (1,)),
+    Case("ReLU", {"max_value": 1.0, "negative_slope": 0.1, "threshold": 0.2}, (4,)),
+    Case("RepeatVector", {"n": 3}, (4,)),
+    Case("Rescaling", {"scale": 0.5, "offset": [1.0, 2.0, 3.0]}, (4, 3), (1,)),
+    Case("Rescaling", {"scale": 1 / 255}, (4, 3), (1,), top=256),
+    Case("Reshape", {"target_shape": (6, 2)}, (4, 3)),
+    Case("Reshape", {"target_shape": (-1, 6)}, (4, 3)),
+    Case("Softmax", {}, (4,)),
+    Case("Softmax", {"axis": [1, 2]}, (4, 3)),
+    Case("SpatialDropout1D", {"rate": 0.5, "seed": 1}, (4, 3), (1,)),
+    Case(
+        "SpatialDropout2D",
+        {"rate": 0.5, "data_format": "channels_first", "seed": 1},
+        (4, 3, 2),
+        (2, 3),
+    ),
+    Case("SpatialDropout3D", {"rate": 0.5, "seed": 1}, (2, 3, 2, 4), (1, 2)),
+    Case("Subtract", {}, PAIR, (1,)),
+    Case("UpSampling1D", {}, (4, 3), (1,)),
+    Case("UpSampling2D", {"size": (2, 3)}, (4, 3, 2), (1, 2)),
+    Case("UpSampling2D", {"interpolation": "bilinear"}, (4, 3, 2), (1, 2)),
+    Case("UpSampling2D", {"data_format": "channels_first"}, (2, 4, 3), (2, 3)),
+    Case("UpSampling3D", {}, (2, 3, 2, 2), (1, 2, 3)),
+    Case("ZeroPadding1D", {"padding": (1, 2)}, (4, 3), (1,)),
+    Case("ZeroPadding2D", {"padding": (1, 2)}, (4, 3, 2), (1, 2)),
+    Case("ZeroPadding2D", {"padding": 1, "data_format": "channels_first"}, (2, 4, 3), (2, 3)),
+    Case("ZeroPadding3D", {}, (2, 3, 2, 2), (1, 2, 3)),
+]
+
+# Classes without a row, and why.
+EXCEPTIONS = {
+    "InputLayer": "has no calculation; tests/layers/test_input.py",
+    "InputSpec": "is not a layer; tests/core",
+    "Lambda": "its function is its meaning; tests/layers/test_core.py",
+    "Layer": "is the base class; tests/core",
+}

@@ -1,0 +1,163 @@
+"""What every layer does: rows in cases_layers.py, laws here."""
+
+import inspect
+import json
+import pathlib
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hornbeam
+from hornbeam import layers
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from cases_layers import CASES, EXCEPTIONS
+
+every_case = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def assert_same(a, b, tolerance=1e-6):
+    np.testing.assert_allclose(
+        np.asarray(a, "float32"), np.asarray(b, "float32"), rtol=tolerance, atol=tolerance
+    )
+
+
+def built(case, **more):
+    layer = case.make(layers, **more)
+    layer(case.inputs())
+    return layer
+
+
+def values(variables):
+    return [v.value for v in variables]
+
+
+def pure_call(layer, training):
+    def call(trainable, others, x):
+        return layer.stateless_call(trainable, others, x, training=training)
+
+    return call
+
+
+def test_every_class_has_a_row():
+    public = {
+        cls.__name__
+        for cls in vars(layers).values()
+        if inspect.isclass(cls) and cls.__module__.startswith("hornbeam.layers")
+    }
+    rows = {case.layer for case in CASES}
+    assert not public - rows - EXCEPTIONS.keys(), "add rows to cases_layers.py"
+    assert not rows & EXCEPTIONS.keys()
+
+
+@every_case
+def test_inferred_shape_is_real_shape(case):
+    layer = case.make(layers)
+    inferred = layer(case.symbolic(hornbeam))
+    for batch in (2, 3):
+        real = layer(case.inputs(batch))
+        assert inferred.shape == (None, *real.shape[1:])
+        assert inferred.dtype == str(real.dtype)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.open_axes], ids=str)
+def test_unknown_sizes(case):
+    inferred = case.make(layers)(case.symbolic(hornbeam, unknown=case.open_axes))
+    real = case.make(layers)(case.inputs())
+    assert len(inferred.shape) == real.ndim
+    for size, known in zip(inferred.shape, real.shape):
+        assert size in (None, known)
+
+
+@every_case
+@pytest.mark.parametrize("training", [False, True])
+def test_eager_is_compiled(case, training):
+    layer, x = built(case), case.inputs()
+    state = values(layer.trainable_variables), values(layer.non_trainable_variables)
+    compiled, after = jax.jit(pure_call(layer, training))(*state, x)
+    assert_same(layer(x, training=training), compiled)
+    for variable, value in zip(layer.non_trainable_variables, after, strict=True):
+        assert_same(variable, value)
+
+
+@every_case
+def test_config_makes_an_equal_layer(case):
+    layer, x = built(case), case.inputs()
+    for i, weight in enumerate(layer.weights):
+        weight.assign(np.random.default_rng(i).uniform(0.5, 1.5, weight.shape))
+    data = json.loads(json.dumps(layers.serialize(layer)))
+    copy = layers.deserialize(data)
+    assert copy.get_config() == layer.get_config()
+    copy.build_from_config(data["build_config"])
+    assert [w.path for w in copy.weights] == [w.path for w in layer.weights]
+    copy.set_weights(layer.get_weights())
+    assert_same(copy(x), layer(x))
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.top is None], ids=str)
+def test_gradients_are_finite(case):
+    layer, x = built(case), case.inputs()
+    others = values(layer.non_trainable_variables)
+
+    def loss(trainable, x):
+        outputs, _ = layer.stateless_call(trainable, others, x, training=True)
+        return jnp.sum(jnp.square(outputs))
+
+    weights = values(layer.trainable_variables)
+    gradients = jax.grad(loss, argnums=(0, 1))(weights, x)
+    assert all(bool(jnp.isfinite(g).all()) for g in jax.tree.leaves(gradients))
+    assert any(bool(g.any()) for g in jax.tree.leaves(gradients))
+
+
+@every_case
+def test_half_precision(case):
+    layer = built(case, dtype="mixed_bfloat16")
+    outputs = layer(case.inputs(), training=True)
+    assert outputs.dtype == jnp.bfloat16
+    assert {w.dtype for w in layer.weights} <= {"float32", "int32"}
+    exact = built(case)
+    exact.set_weights(layer.get_weights())
+    assert_same(layer(case.inputs()), exact(case.inputs()), tolerance=0.1)
+
+
+@every_case
+def test_one_compile(case, compiles):
+    layer = built(case)
+    step = jax.jit(pure_call(layer, True))
+    state = values(layer.trainable_variables), values(layer.non_trainable_variables)
+    x, y = (jax.tree.map(jnp.asarray, case.inputs(seed=seed)) for seed in (1, 2))
+    with compiles() as n:
+        _, others = step(*state, x)
+        step(state[0], others, y)
+    assert n.total == 1, n.names
+
+
+ONE_INPUT = [c for c in CASES if not isinstance(c.shape, list) and c.top is None]
+
+
+@pytest.mark.parametrize("case", [c for c in ONE_INPUT if len(c.shape) > 1], ids=str)
+def test_masks_travel(case):
+    """A layer that supports masks hands on one that fits, or ends it on purpose."""
+    layer, x = built(case), jnp.asarray(case.inputs())
+    if not layer.supports_masking:
+        return
+    mask = jnp.asarray(np.random.default_rng(0).integers(0, 2, x.shape[:2]), bool)
+    x._keras_mask = mask
+    outputs = layer(x)
+    travelled = getattr(outputs, "_keras_mask", None)
+    if travelled is not None:
+        assert travelled.shape == outputs.shape[: travelled.ndim]
+        if case.layer != "Masking":
+            assert (travelled == mask).all()
+
+
+@every_case
+def test_names_its_call_in_errors(case):
+    layer = built(case)
+    wrong = [np.ones((2, 3, 4, 5, 6, 7, 8), "float32")] * 7
+    with pytest.raises((ValueError, TypeError)) as caught:
+        layer(wrong, wrong, wrong, wrong)
+    assert str(caught.value)

@@ -1,0 +1,45 @@
+"""What several test files share. `from helpers import ...` works in every folder of tests/."""
+
+import contextlib
+import dataclasses
+
+import jax.monitoring
+
+# Recorded once for every program that JAX asks the backend to compile, also when the program
+# then comes from the compilation cache on disk; a call of a compiled function records nothing.
+_COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
+
+
+@dataclasses.dataclass
+class Compiles:
+    """The names of the compiled functions, in order."""
+
+    names: list = dataclasses.field(default_factory=list)
+
+    @property
+    def total(self):
+        return len(self.names)
+
+    def of(self, name):
+        """How many of the programs were made from a function of this name."""
+        return sum(n in (name, f"jit({name})", f"jit_{name}") for n in self.names)
+
+
+@contextlib.contextmanager
+def count_compiles():
+    """Counts XLA compiles inside the `with` block.
+
+    Eager `jnp` calls compile too, each once per shape: warm them up outside the block.
+    A failing assertion shows `names`, which says what was compiled.
+    """
+    counted = Compiles()
+
+    def listener(event, duration, **kwargs):
+        if event == _COMPILE_EVENT:
+            counted.names.append(kwargs.get("fun_name", "?"))
+
+    jax.monitoring.register_event_duration_secs_listener(listener)
+    try:
+        yield counted
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listener)
