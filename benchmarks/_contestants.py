@@ -2,12 +2,13 @@
 
     python benchmarks/_contestants.py CASE CONTESTANT STEPS EPOCHS
 
-For every line on standard input it trains one epoch and prints `{"seconds": …, "loss": …}`.
+For every line on standard input it trains one epoch and prints `{"seconds": …, "cpu_seconds": …, "loss": …}`.
 """
 
 import dataclasses
 import functools
 import importlib
+import itertools
 import json
 import sys
 import time
@@ -125,10 +126,10 @@ def train_model(keras, case, steps, epochs, steps_per_execution):
     class Turns(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             wait()
-            self.start = time.perf_counter()
+            self.clock = Clock()
 
         def on_epoch_end(self, epoch, logs=None):
-            report(time.perf_counter() - self.start, logs["loss"])
+            self.clock.report(logs["loss"])
 
     model = make_model(keras, case)
     options = {} if steps_per_execution == "" else {"steps_per_execution": steps_per_execution}
@@ -172,7 +173,7 @@ def train_by_hand(case, steps, epochs):
         return weights, first, second, count, totals + jnp.stack([loss * len(y), hits])
 
     sizes = case.sizes
-    shapes = [shape for n, m in zip(sizes, sizes[1:]) for shape in ((n, m), (m,))]
+    shapes = [shape for n, m in itertools.pairwise(sizes) for shape in ((n, m), (m,))]
     weights = [jnp.asarray(w) for w in initial_weights(shapes)]
     moments = [[jnp.zeros_like(w) for w in weights] for _ in range(2)]
     x, y = case.data(steps)
@@ -181,12 +182,12 @@ def train_by_hand(case, steps, epochs):
     rng = np.random.default_rng(0)
     for _ in range(epochs):
         wait()
-        start = time.perf_counter()
+        clock = Clock()
         state = (*state[:-1], jnp.zeros(2))
         for rows in rng.permutation(len(x)).astype("int32").reshape(steps, -1):
             state = step(state, x, y, rows)
         loss, _accuracy = np.asarray(state[-1]) / len(x)
-        report(time.perf_counter() - start, loss)
+        clock.report(loss)
 
 
 # As a script -----------------------------------------------------------------------------------
@@ -197,8 +198,19 @@ def wait():
         sys.exit("The race was called off.")
 
 
-def report(seconds, loss):
-    print(json.dumps({"seconds": seconds, "loss": float(loss)}), flush=True)
+class Clock:
+    """Times from its making on."""
+
+    def __init__(self):
+        self.start, self.cpu_start = time.perf_counter(), time.process_time()
+
+    def report(self, loss):
+        """Print the time since, of the clock on the wall and of all threads together."""
+        times = {
+            "seconds": time.perf_counter() - self.start,
+            "cpu_seconds": time.process_time() - self.cpu_start,
+        }
+        print(json.dumps({**times, "loss": float(loss)}), flush=True)
 
 
 def main(case, contestant, steps, epochs):

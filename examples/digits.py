@@ -136,7 +136,7 @@ def main():
     draw_curves(history, OUT / "curves.png")
     print(
         f"""
-Read {accuracy:.1%} of {len(held_out)} held-out digits correctly after {len(history["loss"])} epochs.
+Epochs: {len(history["loss"])}. Held-out digits read correctly: {accuracy:.1%} of {len(held_out)}.
 A new process loaded the saved model and predicted the same numbers.
 
   {OUT}/digits.keras       the model

@@ -148,8 +148,8 @@ def serialize(activation):
     'silu'
     """
     name = getattr(activation, "__name__", None)
-    if name is not None and objects.lookup("activations", name) is activation:
-        return objects.get_registered_name(activation)
+    if name in __all__ and globals()[name] is activation:
+        return name
     return objects.serialize(activation)
 
 

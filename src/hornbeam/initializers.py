@@ -67,7 +67,7 @@ class Initializer(Configurable):
     ...         self.value = value
     ...
     ...     def __call__(self, shape, dtype=None):
-    ...         return jnp.full(shape, self.value, dtype)
+    ...         return jnp.full(shape, self.value, dtype or "float32")
     >>> Full(3.0).clone()((2,))
     Array([3., 3.], dtype=float32)
     """
@@ -419,8 +419,8 @@ class Orthogonal(RandomInitializer):
     Example:
 
     >>> q = keras.initializers.Orthogonal(seed=0)((3, 2))
-    >>> np.round(abs(q.T @ q), 3)
-    array([[1., 0.],
+    >>> abs(q.T @ q).round(3)
+    Array([[1., 0.],
            [0., 1.]], dtype=float32)
     """
 

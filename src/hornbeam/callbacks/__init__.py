@@ -2,15 +2,27 @@
 
 from ..core.objects import publish
 from ._base import Callback
+from ._checkpoint import ModelCheckpoint
 from ._history import History
 from ._list import CallbackList
+from ._logging import CSVLogger, LambdaCallback, TerminateOnNaN
 from ._progbar import ProgbarLogger
+from ._schedule import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
+from ._tensorboard import TensorBoard
 
 __all__ = [
+    "CSVLogger",
     "Callback",
     "CallbackList",
+    "EarlyStopping",
     "History",
+    "LambdaCallback",
+    "LearningRateScheduler",
+    "ModelCheckpoint",
     "ProgbarLogger",
+    "ReduceLROnPlateau",
+    "TensorBoard",
+    "TerminateOnNaN",
 ]
 
 publish("keras.callbacks", globals(), __all__)

@@ -47,9 +47,7 @@ class CallbackList(Callback):
     {'loss': [2.0]}
     """
 
-    def __init__(
-        self, callbacks=None, add_history=False, add_progbar=False, model=None, **params
-    ):
+    def __init__(self, callbacks=None, add_history=False, add_progbar=False, model=None, **params):
         super().__init__()
         self.callbacks = _flatten(callbacks)
         for wanted, cls in ((add_progbar, ProgbarLogger), (add_history, History)):
@@ -76,6 +74,7 @@ class CallbackList(Callback):
             for event in EVENTS
         }
         self._after_steps = self._listeners["on_steps_end"]
+        self._outer = self._after_steps
 
     def set_params(self, params):
         """Hand the parameters to every callback."""
@@ -110,8 +109,35 @@ class CallbackList(Callback):
             callback.set_state(part)
 
     def on_steps_end(self, steps_done, read_logs):
+        """Tell those that listen to the steps of the loop that is running."""
         for listener in self._after_steps:
             listener(steps_done, read_logs)
+
+    def on_test_begin(self, logs=None):
+        """Pass `on_test_begin` on; steps are now those of an evaluation."""
+        self._outer, self._after_steps = self._after_steps, self._listeners["on_test_steps_end"]
+        self._tell("on_test_begin", logs)
+
+    def on_test_end(self, logs=None):
+        """Pass `on_test_end` on; steps are again those of the loop around the evaluation."""
+        self._after_steps = self._outer
+        self._tell("on_test_end", logs)
+
+    def on_predict_begin(self, logs=None):
+        """Pass `on_predict_begin` on; steps are now those of `predict`."""
+        self._after_steps = self._listeners["on_predict_steps_end"]
+        self._tell("on_predict_begin", logs)
+
+    def on_train_begin(self, logs=None):
+        """Pass `on_train_begin` on; steps are now those of a training."""
+        self._after_steps = self._listeners["on_steps_end"]
+        self._tell("on_train_begin", logs)
+
+    def _tell(self, event, *args):
+        *index, logs = args
+        logs = {} if logs is None else logs
+        for listener in self._listeners[event]:
+            listener(*index, logs)
 
 
 def _flatten(callbacks):
@@ -124,23 +150,21 @@ def _flatten(callbacks):
 
 def _passing_on(event):
     """The method of `CallbackList` for one event: tell the listeners."""
-    has_index = "epoch" in event or "batch" in event
+    if "batch" in event or "epoch" in event:
 
-    def with_index(self, index, logs=None):
-        for listener in self._listeners[event]:
-            listener(index, logs or {})
+        def method(self, index, logs=None):
+            self._tell(event, index, logs)
+    else:
 
-    def without_index(self, logs=None):
-        for listener in self._listeners[event]:
-            listener(logs or {})
+        def method(self, logs=None):
+            self._tell(event, logs)
 
-    method = with_index if has_index else without_index
     method.__name__, method.__doc__ = event, f"Pass `{event}` on."
     return method
 
 
 for _event in EVENTS:
-    if _event != "on_steps_end":
+    if _event not in vars(CallbackList) and not _event.endswith("steps_end"):
         setattr(CallbackList, _event, _passing_on(_event))
 
 

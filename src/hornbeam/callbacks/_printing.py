@@ -6,7 +6,7 @@ import sys
 from ..core import settings
 
 _logger = logging.getLogger("hornbeam")
-_drawn = 0  # how many characters of an unfinished line are on the screen
+_unfinished = None, 0  # the stream with an unfinished line, and how many columns that takes
 
 
 def print_line(text):
@@ -22,15 +22,18 @@ def print_line(text):
 
 def draw_line(text, length, end=""):
     """Put `text`, which takes `length` columns, over the unfinished line."""
-    global _drawn
-    sys.stdout.write(f"\r{text}{' ' * (_drawn - length)}{end}")
+    global _unfinished
+    stream, drawn = _unfinished
+    excess = drawn - length if stream is sys.stdout else 0
+    sys.stdout.write(f"\r{text}{' ' * excess}{end}")
     sys.stdout.flush()
-    _drawn = 0 if end else length
+    _unfinished = sys.stdout, 0 if end else length
 
 
 def erase_line():
     """Remove the unfinished line, so that other text may stand in its place."""
-    if _drawn:
+    stream, drawn = _unfinished
+    if drawn and stream is sys.stdout:
         draw_line("", 0, end="\r")
 
 

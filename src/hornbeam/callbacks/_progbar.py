@@ -204,7 +204,6 @@ class ProgbarLogger(Callback):
         self._in_fit = False
         self._steps = 0  # done in this epoch
         self._last_steps = None  # done in the epoch before
-        self._validating = False
         self._next_drawing = 0.0
 
     def set_params(self, params):
@@ -228,7 +227,6 @@ class ProgbarLogger(Callback):
     def on_test_begin(self, logs=None):
         if self._in_fit:
             self._bar.mark(self._steps, time.perf_counter())
-            self._validating = True
         else:
             self._begin()
 
@@ -242,9 +240,14 @@ class ProgbarLogger(Callback):
     def on_predict_end(self, logs=None):
         self._end(None)
 
+    def on_test_steps_end(self, steps_done, read_logs):
+        if not self._in_fit:
+            self.on_steps_end(steps_done, read_logs)
+
+    def on_predict_steps_end(self, steps_done, read_logs):
+        self.on_steps_end(steps_done, read_logs)
+
     def on_steps_end(self, steps_done, read_logs):
-        if self._validating:
-            return
         self._steps = steps_done
         now = time.perf_counter()
         if now >= self._next_drawing:
@@ -252,8 +255,9 @@ class ProgbarLogger(Callback):
 
     def _begin(self, title=""):
         steps = self.params.get("steps") or self._last_steps
-        self._bar = bar = Progbar(steps, verbose=self.verbose)
-        self._steps, self._next_drawing, self._validating = 0, 0.0, False
+        # The logs are means already, and this class decides when to draw.
+        self._bar = bar = Progbar(steps, verbose=self.verbose, interval=0, stateless_metrics=())
+        self._steps, self._next_drawing = 0, 0.0
         if title and bar.redraws:
             print_line(title)
         elif title:
@@ -271,7 +275,6 @@ class ProgbarLogger(Callback):
         self._next_drawing = time.perf_counter() + self.interval
 
     def _end(self, logs):
-        if not self._validating:
-            self._bar.mark(self._steps, time.perf_counter())
+        self._bar.mark(self._steps, time.perf_counter())
         self._bar.update(self._steps, list((logs or {}).items()), finalize=True)
         self._last_steps = self._steps

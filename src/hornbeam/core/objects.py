@@ -48,6 +48,8 @@ def publish(module, namespace, names, aliases=()):
         if thing not in _home or canonical == name:
             _home.setdefault(thing, (module, canonical))
     family.update(aliases)
+    for name, thing in dict(aliases).items():
+        _public.setdefault((module, name), thing)
 
 
 def lookup(family, name):

@@ -85,9 +85,6 @@ class KerasTensor:
     def __array__(self, *args, **kwargs):
         self._no_value("converting it to a NumPy array")
 
-    def __jax_array__(self):
-        self._no_value("passing it to a jax.numpy function")
-
     def __bool__(self):
         self._no_value("using it in a condition (`if`, `while`, `and`, `or`)")
 

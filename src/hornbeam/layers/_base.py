@@ -179,15 +179,16 @@ class Layer(Operation):
         dtype = dtypes.standardize_dtype(dtype or self.variable_dtype)
         if initializer is None:
             initializer = "glorot_uniform" if dtypes.is_float_dtype(dtype) else "zeros"
-        variable = Variable(
-            objects.get("initializers", initializer),
-            shape=() if shape is None else shape,
-            dtype=dtype,
-            trainable=trainable,
-            autocast=autocast,
-            aggregation=aggregation,
-            name=name,
-        )
+        with enter(names=self._scope(), autocast=None):
+            variable = Variable(
+                objects.get("initializers", initializer),
+                shape=() if shape is None else shape,
+                dtype=dtype,
+                trainable=trainable,
+                autocast=autocast,
+                aggregation=aggregation,
+                name=name,
+            )
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = objects.get("constraints", constraint)
         variable.overwrite_with_gradient = overwrite_with_gradient
@@ -195,6 +196,11 @@ class Layer(Operation):
             variable.trainable = False
         self._weights.append(variable)
         return variable
+
+    def _scope(self):
+        """The names that paths of the layer's variables begin with."""
+        names = current().names
+        return names if names and names[-1] == self.name else (*names, self.name)
 
     def add_variable(
         self,
@@ -678,6 +684,8 @@ class Layer(Operation):
         that aren't plain data, layers, or other objects with a config.
         """
         config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = self.activity_regularizer
         config = {k: objects.config_value(v) for k, v in config.items()}
         config = {k: v for k, v in config.items() if objects.accepts(type(self), k)}
         return {**super().get_config(), **config}
@@ -882,11 +890,9 @@ def _managed(build):
         self._check_initialized()
         if self._building:  # `super().build(...)`
             return build(self, *args, **kwargs)
-        names = current().names
+        names = self._scope()
         if self._path is None:
-            vars(self)["_path"] = "/".join([*names, self.name])
-        if not names or names[-1] != self.name or current().layer is self:
-            names = (*names, self.name)
+            vars(self)["_path"] = "/".join(names)
         vars(self)["_building"] = True
         try:
             with enter(names=names, autocast=None):

@@ -185,7 +185,7 @@ class Embedding(Layer):
         # `weights` is a property of every layer; files hold the values elsewhere.
         cls = type(self)
         names = [n for n in objects.constructor_parameters(cls) if n != "weights"]
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, "activity_regularizer")}
 
     def enable_lora(self, rank, lora_alpha=None, a_initializer="he_uniform", b_initializer="zeros"):
         """Not implemented yet."""
@@ -273,8 +273,7 @@ class Lambda(Layer):
         self.mask = mask
         self.arguments = arguments or {}
         self.supports_masking = mask is not None
-        known = inspect.signature(function).parameters
-        self._passed = [name for name in ("mask", "training") if name in known]
+        self._passed = [n for n in ("mask", "training") if n in _parameters(function)]
 
     def call(self, inputs, mask=None, training=None):
         given = {"mask": mask, "training": training}
@@ -297,3 +296,10 @@ class Lambda(Layer):
         """A layer made from what `get_config` returned; no code is ever taken from a file."""
         with objects.CustomObjectScope(custom_objects):
             return super().from_config(config)
+
+
+def _parameters(function):
+    try:
+        return inspect.signature(function).parameters
+    except ValueError:  # some built-in functions have no signature
+        return ()

@@ -34,6 +34,10 @@ class Rescaling(Layer):
         scale, offset = (np.asarray(n, "float32") for n in (self.scale, self.offset))
         return inputs.astype(dtype) * scale.astype(dtype) + offset.astype(dtype)
 
+    def convert_weight(self, weight):
+        """`weight` as an array."""
+        return np.asarray(weight)
+
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """A layer made from what `get_config` returned."""
@@ -196,7 +200,7 @@ def _merged(one, other):
 
 def _chunks(data):
     """NumPy arrays, the examples of `data` along their first axis."""
-    if isinstance(data, (list, tuple)) and not any(hasattr(x, "shape") for x in data):
+    if isinstance(data, (list, tuple)) and _is_written_out(data):
         data = np.asarray(data)
     batches = [data] if hasattr(data, "shape") else data
     for batch in batches:
@@ -206,6 +210,13 @@ def _chunks(data):
         rows = max(1, _CHUNK // max(1, array[:1].size))
         for start in range(0, len(array), rows):
             yield array[start : start + rows]
+
+
+def _is_written_out(data):
+    """Whether nested lists hold numbers, such as `[[1, 2], [3, 4]]`, rather than batches."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return not hasattr(data, "shape")
 
 
 def _as_list(value):

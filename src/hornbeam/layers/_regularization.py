@@ -226,6 +226,11 @@ class ActivityRegularization(Layer):
     def call(self, inputs):
         return inputs
 
+    def get_config(self):
+        config = super().get_config()
+        del config["activity_regularizer"]  # made from the others
+        return config
+
 
 def _generator(seed):
     return seed if isinstance(seed, SeedGenerator) else SeedGenerator(seed)

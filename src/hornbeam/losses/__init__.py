@@ -3,9 +3,9 @@
 from ..core import objects
 from ._base import Loss
 from ._classes import (
+    CTC,
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
-    CTC,
     CategoricalCrossentropy,
     CategoricalFocalCrossentropy,
     CategoricalGeneralizedCrossEntropy,
@@ -74,9 +74,9 @@ def deserialize(name, custom_objects=None):
 
 
 __all__ = [
+    "CTC",
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",
-    "CTC",
     "CategoricalCrossentropy",
     "CategoricalFocalCrossentropy",
     "CategoricalGeneralizedCrossEntropy",

@@ -140,7 +140,7 @@ def combine(mask, other):
     return jnp.logical_and(mask, align(other, mask, "A mask"))
 
 
-# Weighting and reducing, shared by losses, metrics and the trainer ---------------------------------
+# Weighting and reducing, shared by losses, metrics and the trainer -------------------------------
 
 
 def align(weight, values, what="sample_weight"):

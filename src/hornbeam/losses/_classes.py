@@ -10,7 +10,8 @@ class MeanSquaredError(FunctionLoss):
 
     Example:
 
-    >>> float(keras.losses.MeanSquaredError()(np.zeros((2, 1)), np.array([[1.0], [3.0]])))
+    >>> loss = keras.losses.MeanSquaredError()
+    >>> float(loss(np.zeros((2, 1)), np.array([[1.0], [3.0]])))
     5.0
     """
 
@@ -25,7 +26,8 @@ class MeanAbsoluteError(FunctionLoss):
 
     Example:
 
-    >>> float(keras.losses.MeanAbsoluteError()(np.zeros((2, 1)), np.array([[1.0], [3.0]])))
+    >>> loss = keras.losses.MeanAbsoluteError()
+    >>> float(loss(np.zeros((2, 1)), np.array([[1.0], [3.0]])))
     2.0
     """
 
@@ -40,7 +42,8 @@ class MeanAbsolutePercentageError(FunctionLoss):
 
     Example:
 
-    >>> float(keras.losses.MeanAbsolutePercentageError()(np.array([[4.0]]), np.array([[3.0]])))
+    >>> loss = keras.losses.MeanAbsolutePercentageError()
+    >>> float(loss(np.array([[4.0]]), np.array([[3.0]])))
     25.0
     """
 
@@ -57,7 +60,8 @@ class MeanSquaredLogarithmicError(FunctionLoss):
 
     Example:
 
-    >>> float(keras.losses.MeanSquaredLogarithmicError()(np.array([[4.0]]), np.array([[4.0]])))
+    >>> loss = keras.losses.MeanSquaredLogarithmicError()
+    >>> float(loss(np.array([[4.0]]), np.array([[4.0]])))
     0.0
     """
 
@@ -77,7 +81,8 @@ class Huber(FunctionLoss):
 
     Example:
 
-    >>> float(keras.losses.Huber(delta=1.0)(np.zeros((2, 1)), np.array([[1.0], [3.0]])))
+    >>> loss = keras.losses.Huber(delta=1.0)
+    >>> float(loss(np.zeros((2, 1)), np.array([[1.0], [3.0]])))
     1.5
     """
 
@@ -94,7 +99,8 @@ class LogCosh(FunctionLoss):
 
     Example:
 
-    >>> float(keras.losses.LogCosh()(np.zeros((2, 1)), np.zeros((2, 1))))
+    >>> loss = keras.losses.LogCosh()
+    >>> float(loss(np.zeros((2, 1)), np.zeros((2, 1))))
     0.0
     """
 
@@ -109,7 +115,8 @@ class Poisson(FunctionLoss):
 
     Example:
 
-    >>> float(keras.losses.Poisson()(np.ones((2, 1)), np.ones((2, 1))))
+    >>> loss = keras.losses.Poisson()
+    >>> float(loss(np.ones((2, 1)), np.ones((2, 1))))
     1.0
     """
 
@@ -124,7 +131,8 @@ class KLDivergence(FunctionLoss):
 
     Example:
 
-    >>> round(float(keras.losses.KLDivergence()(np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]]))), 4)
+    >>> loss = keras.losses.KLDivergence()
+    >>> round(float(loss(np.array([[0.0, 1.0]]), np.array([[0.5, 0.5]]))), 4)
     0.6931
     """
 
@@ -142,7 +150,8 @@ class CosineSimilarity(FunctionLoss):
 
     Example:
 
-    >>> float(keras.losses.CosineSimilarity()(np.array([[0.0, 2.0]]), np.array([[0.0, 1.0]])))
+    >>> loss = keras.losses.CosineSimilarity()
+    >>> float(loss(np.array([[0.0, 2.0]]), np.array([[0.0, 1.0]])))
     -1.0
     """
 
@@ -161,7 +170,8 @@ class Hinge(FunctionLoss):
 
     Example:
 
-    >>> float(keras.losses.Hinge()(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]])))
+    >>> loss = keras.losses.Hinge()
+    >>> float(loss(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]])))
     1.0
     """
 
@@ -176,7 +186,8 @@ class SquaredHinge(FunctionLoss):
 
     Example:
 
-    >>> float(keras.losses.SquaredHinge()(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]])))
+    >>> loss = keras.losses.SquaredHinge()
+    >>> float(loss(np.array([[-1.0, 1.0]]), np.array([[0.5, 0.5]])))
     1.25
     """
 
@@ -191,7 +202,8 @@ class CategoricalHinge(FunctionLoss):
 
     Example:
 
-    >>> float(keras.losses.CategoricalHinge()(np.array([[0.0, 1.0]]), np.array([[0.5, 0.25]])))
+    >>> loss = keras.losses.CategoricalHinge()
+    >>> float(loss(np.array([[0.0, 1.0]]), np.array([[0.5, 0.25]])))
     1.25
     """
 
@@ -211,7 +223,8 @@ class BinaryCrossentropy(FunctionLoss):
 
     Example:
 
-    >>> round(float(keras.losses.BinaryCrossentropy(from_logits=True)(np.ones((2, 1)), np.zeros((2, 1)))), 4)
+    >>> loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    >>> round(float(loss(np.ones((2, 1)), np.zeros((2, 1)))), 4)
     0.6931
     """
 
@@ -245,7 +258,8 @@ class BinaryFocalCrossentropy(FunctionLoss):
 
     Example:
 
-    >>> round(float(keras.losses.BinaryFocalCrossentropy()(np.ones((2, 1)), np.full((2, 1), 0.5))), 4)
+    >>> loss = keras.losses.BinaryFocalCrossentropy()
+    >>> round(float(loss(np.ones((2, 1)), np.full((2, 1), 0.5))), 4)
     0.1733
     """
 
@@ -282,7 +296,8 @@ class CategoricalCrossentropy(FunctionLoss):
 
     Example:
 
-    >>> round(float(keras.losses.CategoricalCrossentropy(from_logits=True)(np.eye(2), np.zeros((2, 2)))), 4)
+    >>> loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    >>> round(float(loss(np.eye(2), np.zeros((2, 2)))), 4)
     0.6931
     """
 
@@ -315,7 +330,8 @@ class CategoricalFocalCrossentropy(FunctionLoss):
 
     Example:
 
-    >>> round(float(keras.losses.CategoricalFocalCrossentropy()(np.eye(2), np.full((2, 2), 0.5))), 4)
+    >>> loss = keras.losses.CategoricalFocalCrossentropy()
+    >>> round(float(loss(np.eye(2), np.full((2, 2), 0.5))), 4)
     0.0433
     """
 
@@ -350,7 +366,8 @@ class SparseCategoricalCrossentropy(FunctionLoss):
 
     Example:
 
-    >>> round(float(keras.losses.SparseCategoricalCrossentropy()(np.array([0, 1]), np.full((2, 2), 0.5))), 4)
+    >>> loss = keras.losses.SparseCategoricalCrossentropy()
+    >>> round(float(loss(np.array([0, 1]), np.full((2, 2), 0.5))), 4)
     0.6931
     """
 
@@ -380,7 +397,8 @@ class CategoricalGeneralizedCrossEntropy(FunctionLoss):
 
     Example:
 
-    >>> float(keras.losses.CategoricalGeneralizedCrossEntropy()(np.array([0]), np.array([[0.25, 0.75]])))
+    >>> loss = keras.losses.CategoricalGeneralizedCrossEntropy()
+    >>> float(loss(np.array([0]), np.array([[0.25, 0.75]])))
     1.0
     """
 
@@ -409,7 +427,8 @@ class Dice(FunctionLoss):
 
     Example:
 
-    >>> round(float(keras.losses.Dice()(np.array([[1.0, 1.0]]), np.array([[1.0, 0.0]]))), 4)
+    >>> loss = keras.losses.Dice()
+    >>> round(float(loss(np.array([[1.0, 1.0]]), np.array([[1.0, 0.0]]))), 4)
     0.3333
     """
 
@@ -430,7 +449,8 @@ class Tversky(FunctionLoss):
 
     Example:
 
-    >>> round(float(keras.losses.Tversky()(np.array([[1.0, 1.0]]), np.array([[1.0, 0.0]]))), 4)
+    >>> loss = keras.losses.Tversky()
+    >>> round(float(loss(np.array([[1.0, 1.0]]), np.array([[1.0, 0.0]]))), 4)
     0.3333
     """
 
@@ -461,7 +481,8 @@ class Circle(FunctionLoss):
 
     Example:
 
-    >>> round(float(keras.losses.Circle(gamma=1.0)(np.array([0, 0, 1, 1]), np.repeat(np.eye(2), 2, 0))), 3)
+    >>> loss = keras.losses.Circle(gamma=1.0)
+    >>> round(float(loss(np.array([0, 0, 1, 1]), np.repeat(np.eye(2), 2, 0))), 3)
     0.872
     """
 
@@ -487,7 +508,8 @@ class CTC(FunctionLoss):
 
     Example:
 
-    >>> round(float(keras.losses.CTC()(np.array([[1, 0]]), np.zeros((1, 2, 2)))), 4)
+    >>> loss = keras.losses.CTC()
+    >>> round(float(loss(np.array([[1, 0]]), np.zeros((1, 2, 2)))), 4)
     0.2877
     """
 

@@ -17,11 +17,15 @@ def arrays(y_true, y_pred):
 
 
 def squeeze_to_same_rank(y_true, y_pred):
-    """Both, without the last axis of the one that has one more, if its size is 1."""
+    """Both with the same number of axes, if one of them only has another last axis of size 1.
+
+    One number per sample keeps its axis: `(batch,)` becomes `(batch, 1)`, so that a mean over
+    the last axis leaves one value per sample.
+    """
     if y_true.ndim == y_pred.ndim + 1 and y_true.shape[-1] == 1:
-        y_true = y_true[..., 0]
-    elif y_pred.ndim == y_true.ndim + 1 and y_pred.shape[-1] == 1:
-        y_pred = y_pred[..., 0]
+        return (y_true, y_pred[:, None]) if y_pred.ndim == 1 else (y_true[..., 0], y_pred)
+    if y_pred.ndim == y_true.ndim + 1 and y_pred.shape[-1] == 1:
+        return (y_true[:, None], y_pred) if y_true.ndim == 1 else (y_true, y_pred[..., 0])
     return y_true, y_pred
 
 
@@ -249,24 +253,11 @@ def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False, ignore_cl
     if not isinstance(y_true, jax.core.Tracer):
         check_labels(y_true, y_pred.shape[axis], ignore_class)
     y_true = jnp.asarray(y_true).astype("int32")
-    log_p = _log_probabilities(y_pred, from_logits, axis)
-    if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
-        y_true = y_true[..., 0]
-    expected_shape = list(y_pred.shape)
-    del expected_shape[axis]
-    if list(y_true.shape) != expected_shape:
-        raise ValueError(
-            "Class indices y_true should have the shape of y_pred without its class axis, "
-            f"{tuple(expected_shape)}; received y_true of shape {tuple(y_true.shape)} for y_pred "
-            f"of shape {tuple(y_pred.shape)}. For one-hot labels use categorical_crossentropy."
-        )
-    index = jnp.expand_dims(y_true, axis)
-    chosen = jnp.take_along_axis(log_p, index, axis=axis, mode="clip").squeeze(axis)
-    known = (y_true >= 0) & (y_true < y_pred.shape[axis])
+    values = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits, axis)
     if ignore_class is None:
-        return jnp.where(known, -chosen, 0)
-    counts = y_true != ignore_class
-    values = jnp.where(known & counts, -chosen, 0)
+        return values
+    counts = jnp.reshape(y_true, values.shape) != ignore_class
+    values = jnp.where(counts, values, 0)
     masks.set_mask(values, counts)  # so that a mean doesn't count them
     return values
 
@@ -289,7 +280,7 @@ def categorical_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=
     """
     y_true, y_pred = _same_shape(y_true, y_pred)
     y_true = _smooth(y_true, label_smoothing, y_pred.shape[axis])
-    return -jnp.sum(y_true * _log_probabilities(y_pred, from_logits, axis), axis=axis)
+    return ops.categorical_crossentropy(y_true, y_pred, from_logits, axis)
 
 
 def binary_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=0.0, axis=-1):
@@ -310,7 +301,7 @@ def binary_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=0.0, 
     """
     y_true, y_pred = _same_shape(y_true, y_pred)
     y_true = _smooth(y_true, label_smoothing, 2)
-    return jnp.mean(_binary_crossentropies(y_true, y_pred, from_logits), axis=axis)
+    return jnp.mean(ops.binary_crossentropy(y_true, y_pred, from_logits), axis=axis)
 
 
 def binary_focal_crossentropy(
@@ -348,7 +339,7 @@ def binary_focal_crossentropy(
     y_true = _smooth(y_true, label_smoothing, 2)
     p = jax.nn.sigmoid(y_pred) if from_logits else y_pred
     right = y_true * p + (1 - y_true) * (1 - p)
-    values = (1 - right) ** gamma * _binary_crossentropies(y_true, y_pred, from_logits)
+    values = (1 - right) ** gamma * ops.binary_crossentropy(y_true, y_pred, from_logits)
     if apply_class_balancing:
         values = values * (y_true * alpha + (1 - y_true) * (1 - alpha))
     return jnp.mean(values, axis=axis)
@@ -379,7 +370,11 @@ def categorical_focal_crossentropy(
     """
     y_true, y_pred = _same_shape(y_true, y_pred)
     y_true = _smooth(y_true, label_smoothing, y_pred.shape[axis])
-    log_p = _log_probabilities(y_pred, from_logits, axis)
+    if from_logits:
+        log_p = jax.nn.log_softmax(y_pred, axis=axis)
+    else:
+        p = y_pred / jnp.sum(y_pred, axis=axis, keepdims=True)
+        log_p = jnp.log(jnp.clip(p, _epsilon(p), 1 - _epsilon(p)))
     alpha = jnp.asarray(alpha, dtype=y_pred.dtype)
     focus = alpha * (1 - jnp.exp(log_p)) ** gamma
     return -jnp.sum(y_true * focus * log_p, axis=axis)
@@ -419,26 +414,6 @@ def _same_shape(y_true, y_pred):
 
 def _smooth(y_true, amount, classes):
     return y_true * (1 - amount) + amount / classes if amount else y_true
-
-
-def _log_probabilities(y_pred, from_logits, axis):
-    if from_logits:
-        return jax.nn.log_softmax(y_pred, axis=axis)
-    y_pred = y_pred / jnp.sum(y_pred, axis=axis, keepdims=True)
-    return jnp.log(_clip_probability(y_pred))
-
-
-def _binary_crossentropies(y_true, y_pred, from_logits):
-    if from_logits:
-        # -y log s(x) - (1 - y) log s(-x), as log s(x) = x + log s(-x)
-        return jnp.maximum(y_pred, 0) - y_pred * y_true + jnp.log1p(jnp.exp(-jnp.abs(y_pred)))
-    y_pred = _clip_probability(y_pred)
-    return -(y_true * jnp.log(y_pred) + (1 - y_true) * jnp.log(1 - y_pred))
-
-
-def _clip_probability(p):
-    epsilon = _epsilon(p)
-    return jnp.clip(p, epsilon, 1 - epsilon)
 
 
 def _epsilon(x):

@@ -100,27 +100,22 @@ class Metric(Configurable):
     @property
     def variables(self):
         """The metric's variables, then those of metrics in its attributes."""
-        own, nested = dict.fromkeys(vars(self).get("_initial_values", ())), []
-        for found in _state_in(list(vars(self).values())):
-            if isinstance(found, Variable):
-                own.setdefault(found)
-            else:
-                nested.append(found)
-        for metric in nested:
-            own.update(dict.fromkeys(metric.variables))
-        return list(own)
+        own, nested = self._state()
+        return list(dict.fromkeys([*own, *(v for metric in nested for v in metric.variables)]))
+
+    def _state(self):
+        found = list(_state_in(list(vars(self).values())))
+        own = [*self._initial_values, *(x for x in found if isinstance(x, Variable))]
+        return dict.fromkeys(own), [x for x in found if isinstance(x, Metric)]
 
     def reset_state(self):
         """Go back to the state before the first batch."""
-        for variable in self.variables:
-            variable.assign(self._initial_value(variable))
-
-    def _initial_value(self, variable):
-        owners = [self, *(m for m in _state_in(list(vars(self).values())) if isinstance(m, Metric))]
-        for owner in owners:
-            if variable in owner._initial_values:
-                return owner._initial_values[variable]
-        return np.zeros(variable.shape, variable.dtype)
+        own, nested = self._state()
+        for variable in own:
+            initial = self._initial_values.get(variable)
+            variable.assign(np.zeros(variable.shape) if initial is None else initial)
+        for metric in nested:
+            metric.reset_state()
 
     # What subclasses write -------------------------------------------------------------------
 
@@ -172,7 +167,13 @@ class Metric(Configurable):
                 f"variables of {self!r}; received {len(values)}."
             )
         values = [v.value if isinstance(v, Variable) else v for v in values]
-        return functionalize(method, variables)(values, *args, **(kwargs or {}))
+        result = functionalize(method, variables)(values, *args, **(kwargs or {}))
+        if len(self.variables) != len(variables):
+            raise ValueError(
+                f"{self!r} made its variables only now, in its first batch, so they weren't among "
+                "metric_variables. Start over with `metric.stateless_reset_state()`."
+            )
+        return result
 
     # What it is ------------------------------------------------------------------------------
 

@@ -1,11 +1,9 @@
 """Running means and sums."""
 
-import math
-
 import jax.numpy as jnp
 
 from ..core import masks, objects
-from ..losses._base import combine, ratio, to_arrays, total_and_count, weigh
+from ..losses._base import combine, ratio, to_arrays, weigh
 from ._base import Metric
 
 
@@ -36,14 +34,21 @@ class Mean(Metric):
         self._add(to_arrays(values, self.dtype), sample_weight, masks.get_mask(values))
 
     def _add(self, values, sample_weight, mask):
-        total, count = total_and_count(values, sample_weight, mask, "mean_with_sample_weight")
-        steps = math.prod(values.shape[1:])
-        self.total.assign_add(total / steps)
-        self.count.assign_add(count / steps)
+        values, weights, _ = weigh(values, sample_weight, mask)
+        if weights is None:
+            weights = jnp.ones(values.shape[:1])
+        self.total.assign_add(_sum_over_samples(values))
+        self.count.assign_add(_sum_over_samples(weights))
 
     def result(self):
         """The mean so far, 0 without any values."""
         return ratio(self.total.value, self.count.value).astype(self.dtype)
+
+
+def _sum_over_samples(x):
+    """The sum over the first axis of the means over the others."""
+    dtype = jnp.promote_types(x.dtype, jnp.float32)  # half precision can't count above 2048
+    return jnp.sum(jnp.mean(x, axis=tuple(range(1, x.ndim)), dtype=dtype))
 
 
 class Sum(Metric):

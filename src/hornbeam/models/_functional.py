@@ -7,6 +7,7 @@ from ..core import dtypes, masks
 from ..core.graph import replay, sort_nodes
 from ..core.messages import did_you_mean
 from ..core.symbolic import KerasTensor, Operation, standardize_shape, tree_map
+from ..layers import Input
 
 
 class Function(Operation):
@@ -94,6 +95,25 @@ class Function(Operation):
                 f"({', '.join(names)}); received {len(flat)}."
             )
         return flat
+
+
+def with_own_inputs(inputs, outputs):
+    """The same graph, starting from `Input`s also where an input is the result of a layer.
+
+    The part of the graph behind such an input is called again on a new `Input`.
+    """
+    leaves, treedef = _flatten(inputs)
+    if not all(isinstance(x, KerasTensor) and x.node is not None for x in leaves):
+        return inputs, outputs  # `Function` explains what is wrong
+    if all(x.node.is_input for x in leaves):
+        return inputs, outputs
+    new = [
+        x if x.node.is_input else Input(batch_shape=x.shape, dtype=x.dtype, name=x.name)
+        for x in leaves
+    ]
+    feed = {id(old): x for old, x in zip(leaves, new, strict=True)}
+    replay(sort_nodes(leaves, _flatten(outputs)[0]), feed)
+    return jax.tree.unflatten(treedef, new), tree_map(lambda x: feed[id(x)], outputs)
 
 
 def _is_optional(tensor):

@@ -6,7 +6,6 @@ import types
 
 from .. import activations, ops
 from ..core import dtypes, objects
-from ..core.graph import replay, sort_nodes
 from ..core.messages import did_you_mean
 from ..core.symbolic import FunctionCall, KerasTensor, flatten, tree_map
 from ..layers import InputLayer
@@ -56,6 +55,19 @@ def functional_config(model):
         "input_layers": tree_map(reference, function._inputs_struct),
         "output_layers": tree_map(lambda x: reference(x, True), function._outputs_struct),
     }
+
+
+def sequential_config(model):
+    """The config of a `Sequential`, its `Input` included."""
+    config = {
+        "name": model.name,
+        "trainable": model.trainable,
+        "dtype": objects.serialize(model.dtype_policy),
+        "layers": [objects.serialize(layer) for layer in model._layers],
+    }
+    if model._function is not None:
+        config["build_input_shape"] = list(model.input_shape)
+    return config
 
 
 def _nodes_by_operation(function):
@@ -151,6 +163,22 @@ def build_functional(config):
         ) from None
 
 
+def build_sequential(cls, config):
+    """The `Sequential`, or subclass of it, that `sequential_config` described."""
+    if not isinstance(config.get("layers"), list):
+        raise ValueError(
+            "The config of a Sequential should have a list 'layers'; it has the keys "
+            f"{sorted(config)}."
+        )
+    known = {k: config[k] for k in ("name", "trainable") if objects.accepts(cls, k) and k in config}
+    layers = [objects.deserialize(layer) for layer in config["layers"]]
+    # A subclass may make its layers itself.
+    model = cls(layers=layers, **known) if objects.accepts(cls, "layers") else cls(**known)
+    if model._function is None and config.get("build_input_shape"):
+        model.build(tuple(config["build_input_shape"]))
+    return model
+
+
 class _NotYet(Exception):
     """A tensor that no call has made so far."""
 
@@ -229,9 +257,16 @@ def _wanted(layer, kwargs):
 # in the node's arguments. Which parameter is which follows from its name, and the class's name
 # from the function's, but for the exceptions below.
 
-_OPERANDS = set(
-    ["x", "x1", "x2", "xs", "y", "a", "b", "q", "f", "fun", "key", "kernel", "depthwise_kernel", "pointwise_kernel", "data", "segment_ids", "inputs", "indices", "updates", "start_indices", "start", "stop", "step", "target", "output", "images", "image1", "image2", "transform", "translation", "output_shape", "elems", "elements", "values", "sequence_lengths", "target_length", "output_length", "pred", "true_fn", "false_fn", "bins", "query", "value", "bias", "mask", "scale", "offset", "mean", "variance", "gamma", "beta", "init", "init_val", "targets", "predictions", "rtol", "atol", "primals", "tangents", "coordinates", "constant_values", "start_points", "end_points", "abs_", "angle", "tensor", "pattern", "array", "weights", "sorted_sequence", "condlist", "choicelist", "default", "variable", "index", "branches", "condition", "loop_vars", "operands"]
-)
+_OPERAND_NAMES = """
+    x x1 x2 xs y a b q f fun key kernel depthwise_kernel pointwise_kernel data segment_ids inputs
+    indices updates start_indices start stop step target output images image1 image2 transform
+    translation output_shape elems elements values sequence_lengths target_length output_length
+    pred true_fn false_fn bins query value bias mask scale offset mean variance gamma beta init
+    init_val targets predictions rtol atol primals tangents coordinates constant_values
+    start_points end_points abs_ angle tensor pattern array weights sorted_sequence condlist
+    choicelist default variable index branches condition loop_vars operands
+"""
+_OPERANDS = set(_OPERAND_NAMES.split())
 # Parameters named like operands that are settings all the same, and the other way round.
 _SETTINGS = {
     "allclose": {"rtol", "atol"},
@@ -303,7 +338,7 @@ def _describe_function_call(call, node):
     function = call.function
     name = function.__name__
     is_activation = function.__module__.endswith(".activations")
-    if not is_activation and _functions().get(_key(name)) is not function:
+    if not is_activation and _functions().get(_class_name(name)) is not function:
         raise ValueError(
             f"'{call.name}' calls {function.__module__}.{name} on symbolic tensors. A file can "
             "name layers and functions of keras.ops only: put the call into a Layer's `call`."
@@ -311,7 +346,7 @@ def _describe_function_call(call, node):
     if is_activation and name in _ACTIVATIONS:
         module, class_name = "keras.src.activations.activations", _ACTIVATIONS[name]
     else:
-        class_name = _CLASS_NAMES.get(name) or "".join(p.capitalize() for p in name.split("_"))
+        class_name = _class_name(name)
         module = f"keras.src.ops.{_MODULE_OF.get(name, 'numpy')}"
     bound = inspect.signature(function).bind(*node.args, **node.kwargs)
     bound.apply_defaults()
@@ -338,6 +373,10 @@ def _describe_function_call(call, node):
     return entry, operands
 
 
+def _class_name(name):
+    return _CLASS_NAMES.get(name) or "".join(part.capitalize() for part in name.split("_"))
+
+
 def _is_operand(function_name, parameter):
     if parameter in _FURTHER_OPERANDS.get(function_name, ()):
         return True
@@ -351,31 +390,25 @@ def _function_of(entry):
         found = getattr(activations, class_name.lower(), None)
         if found is not None and class_name.lower() in activations.__all__:
             return found
-    found = _functions().get(class_name.lower())
+    found = _functions().get(class_name)
     if found is None:
-        known = {_CLASS_NAMES.get(f.__name__, f.__name__) for f in _functions().values()}
         raise ValueError(
             f"The file uses the function '{class_name}' of {entry['module']}, which hornbeam's "
-            f"keras.ops doesn't have. {did_you_mean(class_name, known)}"
+            f"keras.ops doesn't have. {did_you_mean(class_name, _functions())}"
         )
     return found
 
 
-def _key(name):
-    """Class and function names on common ground: no underscores, no capitals."""
-    return _CLASS_NAMES.get(name, name).replace("_", "").lower()
-
-
 @functools.cache
 def _functions():
-    """`{key of the class name: function}` for the functions of `keras.ops`."""
+    """`{class name: function}` for the functions of `keras.ops`."""
     found = {}
     for namespace in (ops, *(m for m in vars(ops).values() if isinstance(m, types.ModuleType))):
         for name in getattr(namespace, "__all__", ()):
             function = getattr(namespace, name)
             if callable(function) and hasattr(function, "elementwise"):
                 # An alias (`swish`) stands behind the function's own name.
-                found.setdefault(_key(function.__name__), function)
+                found.setdefault(_class_name(function.__name__), function)
     return found
 
 
@@ -397,9 +430,10 @@ def _call_function(entry, function, name, *operands, **kwargs):
         if parameter.kind is parameter.VAR_POSITIONAL:  # what stands before it can't be named
             args = [named.pop(p) for p in parameters if p in named] + operands
             operands = []
-        elif operands and parameter.name not in named:
-            if _is_operand(function.__name__, parameter.name):
-                named[parameter.name] = operands.pop(0)
+        elif not operands or parameter.name in named:
+            continue
+        elif _is_operand(function.__name__, parameter.name):
+            named[parameter.name] = operands.pop(0)
     if operands:
         raise ValueError(
             f"The file calls the function '{function.__name__}' ('{name}') with "
@@ -412,25 +446,3 @@ def _call_function(entry, function, name, *operands, **kwargs):
 
 def _as_tuples(value):
     return tuple(_as_tuples(x) for x in value) if isinstance(value, list) else value
-
-
-# Inputs in the middle of a graph -----------------------------------------------------------------
-
-
-def with_own_inputs(inputs, outputs):
-    """The same graph, beginning with `Input`s: a tensor in the middle that was given as an input
-    is replaced by a new input of its shape, and what depends on it is called again."""
-    tensors = flatten(inputs)[0]
-    if not all(isinstance(x, KerasTensor) for x in [*tensors, *flatten(outputs)[0]]):
-        return inputs, outputs  # the caller complains
-    if all(x.node is not None and isinstance(x.node.operation, InputLayer) for x in tensors):
-        return inputs, outputs
-    feed = {}
-    for x in tensors:
-        if x.node is None or not isinstance(x.node.operation, InputLayer):
-            layer = InputLayer(batch_shape=x.shape, dtype=x.dtype, name=f"{x.name}CLONE")
-            feed[id(x)] = layer.output
-        else:
-            feed[id(x)] = x
-    replay(sort_nodes(tensors, flatten(outputs)[0]), feed)
-    return tree_map(lambda x: feed[id(x)], inputs), tree_map(lambda x: feed[id(x)], outputs)

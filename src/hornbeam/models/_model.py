@@ -10,12 +10,12 @@ from ..core.messages import did_you_mean, unknown_keywords
 from ..core.naming import auto_name
 from ..core.scope import enter, functionalize
 from ..core.symbolic import KerasTensor, flatten
-from ..layers import InputLayer, Layer
+from ..layers import Layer
 from ..training import loop
 from ..training.compile import Compiled
 from ..training.step import default_predict_step, default_test_step, default_train_step
-from ._functional import Function
-from ._graph_config import build_functional, functional_config, with_own_inputs
+from ._functional import Function, with_own_inputs
+from ._graph_config import build_functional, functional_config
 from ._summary import print_summary
 
 _MSG_NOT_COMPILED = """\
@@ -600,7 +600,7 @@ class Model(Layer):
 
         def compute():
             with enter(losses=[], training=training or None):
-                y_pred = self(x, training=training) if _takes_training(self) else self(x)
+                y_pred = self(x, training=training)
                 loss = self.compute_loss(x, y, y_pred, sample_weight, training)
             scaled = self.optimizer.scale_loss(loss) if training and self.optimizer else loss
             return scaled, loss, y_pred
@@ -742,10 +742,6 @@ def _shapes(structure):
     return jax.tree.map(
         lambda x: x.shape, structure, is_leaf=lambda x: isinstance(x, KerasTensor)
     )
-
-
-def _takes_training(model):
-    return True
 
 
 def _split(values, groups):

@@ -44,16 +44,17 @@ def array(x):
 
 def arrays(*xs):
     """The operands as arrays of a common dtype."""
-    return [array(x) for x in promoted(*xs)]
+    kinds = [_kind(x) for x in xs]
+    return _in_dtype(xs, kinds, dtypes.result_type(*kinds), keep_literals=False)
 
 
 def _kind(x):
     return int if export.is_symbolic_dim(x) else dtypes.of(x)
 
 
-def _in_dtype(xs, kinds, dtype):
+def _in_dtype(xs, kinds, dtype, keep_literals=True):
     literal = [kind in (bool, int, float) for kind in kinds]
-    keep_literals = not all(literal)
+    keep_literals = keep_literals and not all(literal)
     return [
         x
         if (is_literal and keep_literals) or (kind == dtype and isinstance(x, jax.Array))
@@ -111,7 +112,7 @@ def convert_to_numpy(x):
 
 
 def is_tensor(x):
-    """Whether `x` is an array of the engine (a JAX array or tracer) or a symbolic tensor.
+    """Whether `x` is an array of the engine: a JAX array or tracer.
 
     Example:
 

@@ -799,13 +799,11 @@ def conv_transpose(
 def _transposed_pads(padding, reach, stride, extra):
     """Padding of the dilated inputs, low and high, that gives the documented output size."""
     if extra is not None:
-        cropped = reach // 2 if padding == "same" else 0
-        return reach - 1 - cropped, reach - 1 - cropped + extra
-    if padding == "valid":
-        return reach - 1, reach - 1 + max(stride - reach, 0)
-    total = reach + stride - 2
-    low = reach - 1 if stride > reach - 1 else math.ceil(total / 2)
-    return low, total - low
+        crop = (2 * (reach // 2) if padding == "same" else 0) - extra
+    else:
+        crop = reach - stride if padding == "same" else min(reach - stride, 0)
+    low = max(crop // 2, 0)
+    return reach - 1 - low, reach - 1 - (crop - low)
 
 
 def _operands(inputs, kernel, data_format):

@@ -8,9 +8,9 @@ from ._convert import array, arrays, promoted
 from ._reduce import _wide
 
 
-def _accumulated(xs):
-    """The dtype to add products in: 32 bits for two int8 arrays, as their product needs."""
-    return "int32" if all(x.dtype == "int8" for x in xs) else None
+def _accumulated(*xs):
+    """The dtype to add products in: 32 bits for int8 arrays, whose products need them."""
+    return "int32" if all(getattr(x, "dtype", None) == "int8" for x in xs) else None
 
 
 @op
@@ -24,8 +24,7 @@ def matmul(x1, x2):
     >>> keras.ops.matmul([[1, 2]], [[3], [4]])
     Array([[11]], dtype=int32)
     """
-    x1, x2 = arrays(x1, x2)
-    return jnp.matmul(x1, x2, preferred_element_type=_accumulated((x1, x2)))
+    return jnp.matmul(*arrays(x1, x2), preferred_element_type=_accumulated(x1, x2))
 
 
 @op
@@ -59,9 +58,8 @@ def einsum(subscripts, *operands, **kwargs):
     >>> keras.ops.einsum("ij,j->i", [[1, 2], [3, 4]], [1, 10])
     Array([21, 43], dtype=int32)
     """
-    operands = arrays(*operands)
-    kwargs.setdefault("preferred_element_type", _accumulated(operands))
-    return jnp.einsum(subscripts, *operands, **kwargs)
+    kwargs.setdefault("preferred_element_type", _accumulated(*operands))
+    return jnp.einsum(subscripts, *arrays(*operands), **kwargs)
 
 
 @op

@@ -1,6 +1,8 @@
 """Ops that rearrange, join, split and repeat."""
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..core.messages import expected
 from ..core.symbolic import op
@@ -210,7 +212,9 @@ def repeat(x, repeats, axis=None):
         shape = (*x.shape[: axis + 1], repeats, *x.shape[axis + 1 :])
         x = jnp.broadcast_to(jnp.expand_dims(x, axis + 1), shape)
         return x.reshape(*shape[:axis], shape[axis] * repeats, *shape[axis + 2 :])
-    return jnp.repeat(x, array(repeats), axis)
+    # Known counts stay NumPy: the size of the result depends on them.
+    repeats = repeats if isinstance(repeats, jax.Array) else np.asarray(repeats)
+    return jnp.repeat(x, repeats, axis)
 
 
 @op

@@ -141,8 +141,8 @@ class Adadelta(Optimizer):
 
     >>> w = keras.Variable(1.0)
     >>> keras.optimizers.Adadelta(learning_rate=1.0, epsilon=0.01).apply([2.0], [w])
-    >>> round(float(w), 3)
-    0.563
+    >>> round(float(w), 2)
+    0.56
     """
 
     @shared_options

@@ -95,7 +95,7 @@ class Optimizer(Configurable):
         self.loss_scale_factor = loss_scale_factor
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self._check_options()
-        self._not_decayed = []  # variables, and patterns of paths
+        self._not_decayed = []  # variables, and patterns of names
         self.built = False
         self._iterations = self._new_variable(0, dtype="int32", name="iteration")
         self._set_learning_rate(learning_rate)
@@ -484,7 +484,7 @@ class Optimizer(Configurable):
 
         Args:
             var_list: list of variables.
-            var_names: list of regular expressions, looked for in the variables' paths.
+            var_names: list of regular expressions, looked for in the variables' names (not paths).
 
         Example:
 
@@ -495,7 +495,7 @@ class Optimizer(Configurable):
 
     def _decays(self, variable):
         return not any(
-            which is variable if isinstance(which, Variable) else which.search(variable.path)
+            which is variable if isinstance(which, Variable) else which.search(variable.name)
             for which in self._not_decayed
         )
 

@@ -196,7 +196,7 @@ def read_weights(model, file, skip_mismatch=False):
         ValueError: listing all that doesn't fit; nothing is changed then.
     """
     found = walk(model)
-    if file.groups and not model.built:
+    if file.groups and not model.built and not model.weights:
         raise ValueError(
             f"Model '{model.name}' is not built yet, so it has no variables to load the weights "
             f"of '{file.name}' into. Call it on some data first, or `model.build(input_shape)`."

@@ -191,7 +191,6 @@ class Runner:
     def _compiled(self, state, arrays, rows):
         program, log_names = self._program(arrays, rows)
         state.take(program.written)
-        state.take(program.read)
 
         def execute(arrays, rows, start, count):
             results, after = program.run(state, arrays, rows, start, _number(count))

@@ -4,16 +4,17 @@ import contextlib
 import signal
 import threading
 
-import jax.numpy as jnp
+import jax
 
 
 class RunningState:
-    """The values of some variables, on loan from them for as long as a loop runs.
+    """The values of the variables that a loop changes, on loan from them while it runs.
 
     A compiled step gives its old arrays to the new ones (donation), so only one place may hold
-    them. While the state is open, variables read from and write to it; a read gets a copy, since
-    the next step frees the original. States nest: that of an `evaluate` inside a `fit` borrows
-    from the outer one, and gives back what it changed.
+    them. While the state is open, the variables read from and write to it; a read gets a copy,
+    since the next step frees the original. States nest: that of an `evaluate` inside a `fit`
+    borrows from the outer one, and gives back what it changed. Variables that are only read stay
+    where they are, so any number of threads may predict at once.
 
     After an interrupt at any moment the state holds the result of the last finished step.
     """
@@ -23,29 +24,31 @@ class RunningState:
         self._outer = {}  # {Variable: its owner before}
 
     def take(self, variables):
-        """Borrow the variables that aren't here yet."""
+        """Borrow variables that aren't here yet.
+
+        Their arrays are copied, once: somebody else may hold the original
+        (`before = variable.value`), and the first step frees what it is given.
+        """
         for v in variables:
             if v not in self._values:
-                outer = v._owner
-                self._values[v] = v._array if outer is None else outer.borrow(v)
-                self._outer[v] = outer
-                v._owner = self
+                self._values[v] = _copy(array_of(v))
+                self._outer[v], v._owner = v._owner, self
 
     def get(self, variables):
         """The arrays themselves of variables that were taken, in order."""
         return [self._values[v] for v in variables]
 
     def borrow(self, variable):
-        """The array itself, for an inner state that doesn't donate it."""
+        """The array itself, for somebody who doesn't donate it."""
         return self._values[variable]
 
     def read(self, variable):
         """A copy of the value that survives the next step."""
-        return jnp.copy(self._values[variable])
+        return _copy(self._values[variable])
 
     def write(self, variable, value):
         """Set one value, from outside the compiled step."""
-        self._values[variable] = value
+        self._values[variable] = _copy(value)
 
     def update(self, variables, values):
         """Set many values: what a compiled step returned."""
@@ -67,6 +70,17 @@ class RunningState:
     def __exit__(self, *_):
         with uninterrupted():
             self.close()
+
+
+def array_of(variable):
+    """The array of a variable itself, wherever it is now."""
+    owner = variable._owner
+    return variable._array if owner is None else owner.borrow(variable)
+
+
+def _copy(array):
+    # Unlike `jnp.copy`, this compiles nothing.
+    return jax.device_put(array, may_alias=False)
 
 
 _guard = threading.local()

@@ -18,7 +18,7 @@ from ..core import masks
 from ..core.scope import enter, value_and_grad
 from ..data import unpack
 from .compile import num_rows
-from .state import uninterrupted
+from .state import array_of, uninterrupted
 
 
 # The built-in steps ----------------------------------------------------------------------------
@@ -106,7 +106,7 @@ class Program:
         """Run `count` steps on the batches `rows[start:start + count]`.
 
         Args:
-            state: the `RunningState` that has taken `self.written` and `self.read`.
+            state: the `RunningState` that has taken `self.written`.
             source: tree of arrays; batches are gathered along their first axis.
             rows: `[steps, batch size]` row numbers on the device.
             start: number of the first step, on the device.
@@ -116,7 +116,7 @@ class Program:
             `(results, start + count)`: a tree of arrays `[width, …]`, of which the first `count`
             are meant, and the number of the next step.
         """
-        written, read = state.get(self.written), state.get(self.read)
+        written, read = state.get(self.written), [array_of(v) for v in self.read]
         with uninterrupted():
             values, results, after = self._compiled(written, read, source, rows, start, count)
             state.update(self.written, values)

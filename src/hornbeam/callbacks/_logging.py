@@ -1,0 +1,162 @@
+"""Small callbacks: functions as callbacks, a table on disk, and a watch for NaN."""
+
+import csv
+import math
+import os
+import time
+
+import numpy as np
+
+from ..core.messages import expected, unknown_keywords
+from ._base import Callback
+from ._list import EVENTS
+from ._printing import print_line
+
+
+class LambdaCallback(Callback):
+    """A callback made of functions.
+
+    Args:
+        on_epoch_begin, on_epoch_end: functions of `(epoch, logs)`.
+        on_train_begin, on_train_end: functions of `(logs)`.
+        on_train_batch_begin, on_train_batch_end: functions of `(batch, logs)`.
+        **kwargs: functions for the other events of `Callback`, by their names.
+
+    Example:
+
+    >>> callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch))
+    >>> keras.callbacks.CallbackList([callback]).on_epoch_end(3, {})
+    3
+    """
+
+    def __init__(
+        self,
+        on_epoch_begin=None,
+        on_epoch_end=None,
+        on_train_begin=None,
+        on_train_end=None,
+        on_train_batch_begin=None,
+        on_train_batch_end=None,
+        **kwargs,
+    ):
+        super().__init__()
+        if unknown := kwargs.keys() - EVENTS.keys():
+            raise unknown_keywords("LambdaCallback", unknown, EVENTS)
+        functions = {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+            **kwargs,
+        }
+        for event, function in functions.items():
+            if function is None:
+                continue
+            if not callable(function):
+                raise TypeError(expected(f"LambdaCallback's {event}", "a function", function))
+            setattr(self, event, function)
+
+
+class CSVLogger(Callback):
+    """Writes the logs of every epoch as a row of a CSV file.
+
+    The columns are those of the first epoch, and `val_…` ones where that had none, since
+    validation may come later. `NA` stands for a number that an epoch lacks.
+
+    Args:
+        filename: the file.
+        separator: what stands between columns.
+        append: whether to keep the rows that the file has.
+
+    Example:
+
+    >>> callback = keras.callbacks.CSVLogger("log.csv", append=True)
+    """
+
+    def __init__(self, filename, separator=",", append=False):
+        super().__init__()
+        self.filename = os.fspath(filename)
+        self.sep = separator
+        self.append = append
+        self.keys = None
+        self._has_rows = False  # whether this training has written some
+
+    def on_train_begin(self, logs=None):
+        self.keys, self._has_rows = None, False
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        if self.keys is None:
+            self.keys = sorted(logs)
+            if not any(key.startswith("val_") for key in logs):
+                self.keys += [f"val_{key}" for key in self.keys]
+        row = {key: _cell(logs[key]) if key in logs else "NA" for key in self.keys}
+        # Opened for each row, so that the file is whole at any moment, whatever happens next.
+        mode = "a" if self.append or self._has_rows else "w"
+        with open(self.filename, mode, newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(
+                file, ["epoch", *self.keys], delimiter=self.sep, lineterminator="\n"
+            )
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerow({"epoch": epoch, **row})
+        self._has_rows = True
+
+    def state(self):
+        return {"keys": self.keys, "_has_rows": self._has_rows}
+
+    def set_state(self, state):
+        vars(self).update(state)
+
+
+def _cell(value):
+    if isinstance(value, str) or np.ndim(value) == 0:
+        return value
+    return f'"[{", ".join(map(str, np.asarray(value).tolist()))}]"'
+
+
+class TerminateOnNaN(Callback):
+    """Ends the training when the loss is no longer a finite number.
+
+    It looks at the loss up to ten times a second, and at the end of every epoch.
+
+    Args:
+        raise_error: whether to raise an error rather than to stop quietly.
+
+    Raises:
+        RuntimeError: with `raise_error`, when the loss is NaN or infinite.
+
+    Example:
+
+    >>> callback = keras.callbacks.TerminateOnNaN(raise_error=True)
+    """
+
+    interval = 0.1
+
+    def __init__(self, raise_error=False):
+        super().__init__()
+        self.raise_error = raise_error
+        self._next_look = 0.0
+        self._stopped = False
+
+    def on_train_begin(self, logs=None):
+        self._next_look, self._stopped = 0.0, False
+
+    def on_steps_end(self, steps_done, read_logs):
+        if time.perf_counter() >= self._next_look:
+            self._check(read_logs(), f"within the first {steps_done} steps of the epoch")
+            self._next_look = time.perf_counter() + self.interval
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs or {}, f"in epoch {epoch + 1}")
+
+    def _check(self, logs, when):
+        loss = logs.get("loss")
+        if loss is None or math.isfinite(loss) or self._stopped:
+            return
+        if self.raise_error:
+            raise RuntimeError(f"The loss became {loss} {when}.")
+        self._stopped = self.model.stop_training = True
+        print_line(f"The loss became {loss} {when}: ending the training.")

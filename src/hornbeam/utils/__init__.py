@@ -1,0 +1,54 @@
+"""Small helpers around models and data."""
+
+from ..callbacks._progbar import Progbar
+from ..core.dtypes import standardize_dtype
+from ..core.objects import (
+    CustomObjectScope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    publish,
+    register_keras_serializable,
+)
+from ..core.objects import deserialize as deserialize_keras_object
+from ..core.objects import serialize as serialize_keras_object
+from ..core.rng import set_random_seed
+from ..core.settings import (
+    disable_interactive_logging,
+    enable_interactive_logging,
+    is_interactive_logging_enabled,
+)
+from ..core.symbolic import is_keras_tensor
+from ._arrays import normalize, pad_sequences, to_categorical
+from ._batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from ._graph import get_source_inputs
+from ._session import clear_session
+
+custom_object_scope = CustomObjectScope
+
+__all__ = [
+    "CustomObjectScope",
+    "Progbar",
+    "clear_session",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "get_source_inputs",
+    "is_interactive_logging_enabled",
+    "is_keras_tensor",
+    "normalize",
+    "pack_x_y_sample_weight",
+    "pad_sequences",
+    "register_keras_serializable",
+    "serialize_keras_object",
+    "set_random_seed",
+    "standardize_dtype",
+    "to_categorical",
+    "unpack_x_y_sample_weight",
+]
+
+publish("keras.utils", globals(), ["normalize", "pad_sequences", "to_categorical"])

@@ -1,0 +1,181 @@
+"""Losses and metrics compared with the real Keras: values, gradients, configs, variables."""
+
+import warnings
+
+import jax
+import jax.numpy as jnp
+import keras as real
+import numpy as np
+import pytest
+
+import hornbeam as keras
+
+RANDOM = np.random.RandomState(3)
+T = RANDOM.rand(5, 4).astype("float32")
+P = RANDOM.rand(5, 4).astype("float32")
+B = (RANDOM.rand(5, 4) > 0.5).astype("float32")
+I = np.array([0, 1, 2, 3, 1])  # noqa: E741
+UNIT = (P / np.linalg.norm(P, axis=1, keepdims=True)).astype("float32")
+
+FUNCTIONS = [
+    ("mean_squared_error", (T, P), {}),
+    ("mean_absolute_error", (T, P), {}),
+    ("mean_absolute_percentage_error", (T, P), {}),
+    ("mean_squared_logarithmic_error", (T, P), {}),
+    ("huber", (T * 3, P), {"delta": 0.7}),
+    ("log_cosh", (T * 20, P), {}),
+    ("poisson", (T, P), {}),
+    ("kl_divergence", (T, P), {}),
+    ("cosine_similarity", (T, P), {"axis": 0}),
+    ("hinge", (B, P), {}),
+    ("squared_hinge", (2 * B - 1, P), {}),
+    ("categorical_hinge", (np.eye(4)[I], P), {}),
+    ("binary_crossentropy", (B, P), {"label_smoothing": 0.2}),
+    ("binary_crossentropy", (B, P * 9 - 5), {"from_logits": True, "axis": 0}),
+    ("binary_focal_crossentropy", (B, P), {"apply_class_balancing": True, "alpha": 0.3}),
+    ("binary_focal_crossentropy", (B, P * 9 - 5), {"from_logits": True, "gamma": 1.0}),
+    ("categorical_crossentropy", (np.eye(4)[I], P), {"label_smoothing": 0.1}),
+    ("categorical_crossentropy", (np.eye(4)[I].T, P.T), {"from_logits": True, "axis": 0}),
+    ("categorical_focal_crossentropy", (np.eye(4)[I], P), {"alpha": 0.5, "gamma": 3.0}),
+    ("categorical_focal_crossentropy", (np.eye(4)[I], P * 5), {"from_logits": True}),
+    ("sparse_categorical_crossentropy", (I, P), {}),
+    ("sparse_categorical_crossentropy", (I, P * 5), {"from_logits": True, "ignore_class": 1}),
+    ("sparse_categorical_crossentropy", (I[:, None], P), {}),
+    ("categorical_generalized_cross_entropy", (I, P / P.sum(-1, keepdims=True)), {"q": 0.3}),
+    ("dice", (B, P), {"axis": (0, 1)}),
+    ("tversky", (B, P), {"alpha": 0.2, "beta": 0.9, "axis": -1}),
+    ("circle", (np.array([0, 0, 1, 1, 0]), UNIT), {"gamma": 8.0, "margin": 0.3}),
+    ("ctc", (np.array([[1, 2, 0], [3, 3, 1]]), RANDOM.randn(2, 8, 4).astype("float32")), {}),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "kwargs"), FUNCTIONS)
+def test_functions(name, data, kwargs):
+    if name == "ctc" and not hasattr(keras.ops, "ctc_loss"):
+        pytest.skip("no ops.ctc_loss yet")
+    ours, theirs = getattr(keras.losses, name), getattr(real.losses, name)
+    y_true, y_pred = data
+    np.testing.assert_allclose(
+        ours(y_true, y_pred, **kwargs), theirs(y_true, y_pred, **kwargs), 2e-5, 2e-6
+    )
+    gradients = [
+        jax.grad(lambda p, f=f: f(y_true, p, **kwargs).sum())(jnp.asarray(y_pred))
+        for f in (ours, theirs)
+    ]
+    np.testing.assert_allclose(*gradients, rtol=2e-4, atol=2e-5)
+
+
+REDUCTIONS = ("sum", "sum_over_batch_size", "mean", "mean_with_sample_weight", "none", None)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weight", [None, "samples", "steps"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_reductions(reduction, weight, masked):
+    if masked and weight == "samples":
+        return  # Keras lines up the weights with the wrong axis of the mask
+    y_true, y_pred = RANDOM.rand(3, 2, 4).astype("float32"), jnp.asarray(RANDOM.rand(3, 2, 4))
+    if masked:
+        y_pred._keras_mask = jnp.asarray([[True, False], [True, True], [False, False]])
+    weights = {"samples": RANDOM.rand(3, 1), "steps": RANDOM.rand(3, 2), None: None}[weight]
+    results = [
+        k.losses.MeanAbsoluteError(reduction=reduction)(y_true, y_pred, sample_weight=weights)
+        for k in (keras, real)
+    ]
+    np.testing.assert_allclose(*results, rtol=1e-5)
+
+
+METRICS = [
+    ("Accuracy", {}, (I, np.array([0, 1, 1, 3, 2]))),
+    ("BinaryAccuracy", {"threshold": 0.3}, (B, P)),
+    ("CategoricalAccuracy", {}, (np.eye(4)[I], P)),
+    ("SparseCategoricalAccuracy", {}, (I, P)),
+    ("TopKCategoricalAccuracy", {"k": 2}, (np.eye(4)[I], P)),
+    ("SparseTopKCategoricalAccuracy", {"k": 2}, (I, P)),
+    ("MeanSquaredError", {}, (T, P)),
+    ("RootMeanSquaredError", {}, (T, P)),
+    ("MeanAbsoluteError", {}, (T, P)),
+    ("MeanAbsolutePercentageError", {}, (T, P)),
+    ("MeanSquaredLogarithmicError", {}, (T, P)),
+    ("LogCoshError", {}, (T, P)),
+    ("CosineSimilarity", {}, (T, P)),
+    ("PearsonCorrelation", {}, (T, P)),
+    ("ConcordanceCorrelation", {}, (T, P)),
+    ("R2Score", {"num_regressors": 1}, (T, P)),
+    ("R2Score", {"class_aggregation": None}, (T, P)),
+    ("BinaryCrossentropy", {"label_smoothing": 0.1}, (B, P)),
+    ("CategoricalCrossentropy", {}, (np.eye(4)[I], P)),
+    ("SparseCategoricalCrossentropy", {"from_logits": True}, (I, P)),
+    ("KLDivergence", {}, (T, P)),
+    ("Poisson", {}, (T, P)),
+    ("Hinge", {}, (B, P)),
+    ("SquaredHinge", {}, (B, P)),
+    ("CategoricalHinge", {}, (B, P)),
+    ("TruePositives", {"thresholds": [0.2, 0.7]}, (B, P)),
+    ("FalsePositives", {}, (B, P)),
+    ("TrueNegatives", {"thresholds": 0.4}, (B, P)),
+    ("FalseNegatives", {}, (B, P)),
+    ("Precision", {"top_k": 2, "class_id": 1}, (B, P)),
+    ("Recall", {"thresholds": [0.1, 0.6]}, (B, P)),
+    ("PrecisionAtRecall", {"recall": 0.5}, (B, P)),
+    ("RecallAtPrecision", {"precision": 0.5}, (B, P)),
+    ("SensitivityAtSpecificity", {"specificity": 0.5}, (B, P)),
+    ("SpecificityAtSensitivity", {"sensitivity": 0.5}, (B, P)),
+    ("AUC", {}, (B, P)),
+    ("AUC", {"curve": "PR", "num_thresholds": 30}, (B, P)),
+    ("AUC", {"curve": "PR", "summation_method": "majoring", "thresholds": [0.3, 0.6]}, (B, P)),
+    ("AUC", {"curve": "prgain"}, (B, P)),
+    ("AUC", {"multi_label": True, "label_weights": [0.1, 0.2, 0.3, 0.4]}, (B, P)),
+    ("AUC", {"from_logits": True, "summation_method": "minoring"}, (B, P * 6 - 3)),
+    ("F1Score", {}, (B, P)),
+    ("FBetaScore", {"beta": 0.5, "threshold": 0.4, "average": "micro"}, (B, P)),
+    ("FBetaScore", {"average": "weighted"}, (B, P)),
+    ("IoU", {"num_classes": 4, "target_class_ids": [1, 2], "dtype": "float32"}, (I, I[::-1])),
+    ("MeanIoU", {"num_classes": 4, "ignore_class": 1, "dtype": "float32"}, (I, I[::-1])),
+    ("OneHotIoU", {"num_classes": 4, "target_class_ids": [1], "dtype": "float32"},
+     (np.eye(4)[I], P)),
+    ("OneHotMeanIoU", {"num_classes": 4, "dtype": "float32"}, (np.eye(4)[I], P)),
+    ("BinaryIoU", {"dtype": "float32"}, (B, P)),
+    ("Mean", {}, (P,)),
+    ("Sum", {}, (P,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("name", "kwargs", "data"), METRICS)
+def test_metrics(name, kwargs, data, weighted):
+    weight = np.array([1.0, 0.5, 2.0, 0.0, 1.5], "float32")
+    ours, theirs = (getattr(k.metrics, name)(name="m", **kwargs) for k in (keras, real))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras's own
+        for rows in (slice(0, 2), slice(2, 5)):
+            batch = [x[rows] for x in data] + ([weight[rows]] if weighted else [])
+            results = [metric(*batch) for metric in (ours, theirs)]
+            np.testing.assert_allclose(*results, rtol=2e-5, atol=2e-6)
+        assert len(ours.variables) == len(theirs.variables)
+        for mine, its in zip(ours.variables, theirs.variables, strict=True):
+            assert (mine.path, mine.shape, mine.dtype) == (its.path, tuple(its.shape), its.dtype)
+            np.testing.assert_allclose(mine, its.value, 2e-5, 2e-6)
+    assert _plain(ours.get_config()) == _plain(theirs.get_config())
+    assert ours._direction == getattr(theirs, "_direction", None)
+
+
+def _plain(config):
+    """Keras writes values that differ from ours only in type (tuples, NumPy numbers)."""
+    return {
+        k: [float(x) for x in v] if isinstance(v, (list, tuple)) else v for k, v in config.items()
+    }
+
+
+def test_loss_configs():
+    for name in keras.losses.__all__:
+        if isinstance(getattr(keras.losses, name), type) and name != "Loss":
+            ours, theirs = (k.losses.__dict__[name]() for k in (keras, real))
+            assert keras.losses.serialize(ours) == real.losses.serialize(theirs), name
+
+
+def test_keras_loads_our_configs():
+    loss = keras.losses.Huber(delta=2.0, reduction="sum")
+    assert real.losses.deserialize(keras.losses.serialize(loss)).reduction == "sum"
+    metric = keras.metrics.TopKCategoricalAccuracy(k=3)
+    assert real.metrics.deserialize(keras.metrics.serialize(metric))._fn_kwargs == {"k": 3}

@@ -1,0 +1,89 @@
+"""Callbacks in a real training."""
+
+import numpy as np
+import pytest
+
+import hornbeam as keras
+
+X = np.ones((16, 2), "float32")
+Y = np.ones((16, 1), "float32")
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1), "mse", metrics=["mae"])
+    return model
+
+
+def fit(model, *callbacks, epochs=3, **options):
+    options = {"validation_data": (X, Y), "verbose": 0, "batch_size": 4, **options}
+    return model.fit(X, Y, epochs=epochs, callbacks=list(callbacks), **options)
+
+
+def test_early_stopping_restores(model):
+    seen = []
+    record = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(model.get_weights()[0].copy())
+    )
+    stop = keras.callbacks.EarlyStopping(
+        "val_mae", mode="max", patience=2, restore_best_weights=True
+    )
+    history = fit(model, record, stop, epochs=9)
+    assert history.epoch == [0, 1, 2], "val_mae only falls, so the first epoch is the best"
+    np.testing.assert_array_equal(model.get_weights()[0], seen[0])
+
+
+def test_auto_mode_finds_the_metric(model):
+    stop = keras.callbacks.EarlyStopping("val_mae", patience=5)
+    history = fit(model, stop)
+    assert stop.best == min(history.history["val_mae"])
+
+
+def test_learning_rates_take_effect(model):
+    rates = [0.5, 0.0, 0.25]
+    weights = []
+    record = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: weights.append(model.get_weights()[0].copy())
+    )
+    history = fit(model, keras.callbacks.LearningRateScheduler(rates.__getitem__), record)
+    assert history.history["learning_rate"] == rates
+    assert (weights[0] == weights[1]).all()
+    assert (weights[1] != weights[2]).any()
+
+
+def test_stop_within_an_epoch(model):
+    batches = []
+
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            batches.append(batch)
+            self.model.stop_training = batch == 1
+
+    fit(model, Stop())
+    assert batches == [0, 1]
+
+
+def test_progress(model, capsys):
+    fit(model, verbose=1, epochs=2)
+    model.evaluate(X, Y)
+    model.predict(X)
+    first, second, evaluated, predicted = capsys.readouterr().out.splitlines()
+    for line, start in ((first, "Epoch 1/2 - 4/4 - "), (second, "Epoch 2/2 - 4/4 - ")):
+        assert line.startswith(start)
+        assert [part.split(":")[0] for part in line.split(" - ")[4:]] == [
+            "loss",
+            "mae",
+            "val_loss",
+            "val_mae",
+        ]
+    assert evaluated.startswith("1/1 - ")
+    assert predicted.startswith("1/1 - ")
+
+
+def test_checkpoint(model, tmp_path):
+    path = tmp_path / "best.keras"
+    history = fit(model, keras.callbacks.ModelCheckpoint(path, save_best_only=True))
+    loaded = keras.models.load_model(path)
+    assert loaded.evaluate(X, Y, verbose=0)[0] == pytest.approx(min(history.history["val_loss"]))

@@ -1,0 +1,282 @@
+"""Every metric, every law."""
+
+import inspect
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hornbeam as keras
+from hornbeam.core.masks import set_mask
+from hornbeam.metrics._accuracy import accuracy_for
+
+RANDOM = np.random.RandomState(0)
+
+
+def scores(*shape):
+    x = RANDOM.rand(*shape) + 0.1
+    return (x / x.sum(-1, keepdims=True)).astype("float32")
+
+
+REAL = (RANDOM.rand(8, 3).astype("float32"), RANDOM.rand(8, 3).astype("float32") + 0.05)
+BINARY = ((RANDOM.rand(8, 3) > 0.5).astype("float32"), RANDOM.rand(8, 3).astype("float32"))
+INDEX = (np.array([0, 1, 2, 2, 1, 0, 1, 2]), scores(8, 3))
+ONE_HOT = (np.eye(3, dtype="float32")[INDEX[0]], INDEX[1])
+CLASSES = (INDEX[0], np.array([0, 1, 1, 2, 2, 0, 1, 2]))
+ONE = (RANDOM.rand(8).astype("float32"),)
+
+# Class: (arguments, one batch of data).
+CASES = {
+    "AUC": ({"num_thresholds": 20}, BINARY),
+    "Accuracy": ({}, CLASSES),
+    "BinaryAccuracy": ({"threshold": 0.4}, BINARY),
+    "BinaryCrossentropy": ({"label_smoothing": 0.1}, BINARY),
+    "BinaryIoU": ({"target_class_ids": [0, 1], "dtype": "float32"}, BINARY),
+    "CategoricalAccuracy": ({}, ONE_HOT),
+    "CategoricalCrossentropy": ({"from_logits": True}, ONE_HOT),
+    "CategoricalHinge": ({}, ONE_HOT),
+    "ConcordanceCorrelation": ({}, REAL),
+    "CosineSimilarity": ({"axis": -1}, REAL),
+    "F1Score": ({"threshold": 0.4}, BINARY),
+    "FBetaScore": ({"beta": 2.0, "average": "weighted"}, BINARY),
+    "FalseNegatives": ({"thresholds": [0.2, 0.8]}, BINARY),
+    "FalsePositives": ({}, BINARY),
+    "Hinge": ({}, BINARY),
+    "IoU": ({"num_classes": 3, "target_class_ids": [0, 2], "dtype": "float32"}, CLASSES),
+    "KLDivergence": ({}, (scores(8, 3), scores(8, 3))),
+    "LogCoshError": ({}, REAL),
+    "Mean": ({}, ONE),
+    "MeanAbsoluteError": ({}, REAL),
+    "MeanAbsolutePercentageError": ({}, (REAL[0] + 0.5, REAL[1])),
+    "MeanIoU": ({"num_classes": 3, "dtype": "float32", "ignore_class": 1}, CLASSES),
+    "MeanMetricWrapper": ({"fn": keras.losses.huber, "delta": 0.3}, REAL),
+    "MeanSquaredError": ({}, REAL),
+    "MeanSquaredLogarithmicError": ({}, REAL),
+    "OneHotIoU": ({"num_classes": 3, "target_class_ids": [0], "dtype": "float32"}, ONE_HOT),
+    "OneHotMeanIoU": ({"num_classes": 3, "dtype": "float32"}, ONE_HOT),
+    "PearsonCorrelation": ({}, REAL),
+    "Poisson": ({}, REAL),
+    "Precision": ({"top_k": 2}, BINARY),
+    "PrecisionAtRecall": ({"recall": 0.6, "num_thresholds": 20}, BINARY),
+    "R2Score": ({"class_aggregation": "variance_weighted_average"}, REAL),
+    "Recall": ({"thresholds": [0.3, 0.1], "class_id": 1}, BINARY),
+    "RecallAtPrecision": ({"precision": 0.4, "num_thresholds": 20}, BINARY),
+    "RootMeanSquaredError": ({}, REAL),
+    "SensitivityAtSpecificity": ({"specificity": 0.4, "num_thresholds": 20}, BINARY),
+    "SparseCategoricalAccuracy": ({}, INDEX),
+    "SparseCategoricalCrossentropy": ({"ignore_class": 2}, INDEX),
+    "SparseTopKCategoricalAccuracy": ({"k": 2}, INDEX),
+    "SpecificityAtSensitivity": ({"sensitivity": 0.4, "num_thresholds": 20}, BINARY),
+    "SquaredHinge": ({}, BINARY),
+    "Sum": ({}, ONE),
+    "TopKCategoricalAccuracy": ({"k": 2}, ONE_HOT),
+    "TrueNegatives": ({}, BINARY),
+    "TruePositives": ({"thresholds": 0.3}, BINARY),
+}
+# In Keras these can't be made without arguments.
+NEEDS_ARGUMENTS = {
+    "IoU", "MeanIoU", "MeanMetricWrapper", "OneHotIoU", "OneHotMeanIoU", "PrecisionAtRecall",
+    "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity",
+}  # fmt: skip
+
+
+def make(name, /, **kwargs):
+    return getattr(keras.metrics, name)(**{**CASES[name][0], **kwargs})
+
+
+def part(data, rows):
+    return tuple(x[rows] for x in data)
+
+
+def result(metric, *batches):
+    for batch in batches:
+        metric.update_state(*batch)
+    return np.asarray(metric.result(), "float32")
+
+
+def test_no_metric_is_missing_from_the_table():
+    classes = {n for n in keras.metrics.__all__ if inspect.isclass(getattr(keras.metrics, n))}
+    assert classes - {"Metric"} == set(CASES)
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+class TestEveryMetric:
+    def test_config_round_trip(self, name):
+        metric = make(name, name="mine")
+        config = json.loads(json.dumps(keras.metrics.serialize(metric)))
+        again = keras.metrics.deserialize(config)
+        assert type(again) is type(metric)
+        assert again.get_config() == metric.get_config()
+        assert again.name == "mine"
+        np.testing.assert_array_equal(result(again, CASES[name][1]), result(metric, CASES[name][1]))
+
+    def test_by_name(self, name):
+        if name not in NEEDS_ARGUMENTS:
+            snake = keras.metrics.get(name).name
+            assert type(keras.metrics.get(name)) is getattr(keras.metrics, name)
+            if name != "LogCoshError":  # its own name isn't that of the class
+                assert type(keras.metrics.get(snake)) is getattr(keras.metrics, name)
+
+    def test_batches_equal_all_at_once(self, name):
+        data = CASES[name][1]
+        whole = result(make(name), data)
+        parts = result(make(name), part(data, slice(0, 3)), part(data, slice(3, 8)))
+        np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-6)
+
+    def test_weight_two_equals_a_duplicated_row(self, name):
+        data = CASES[name][1]
+        weight = np.array([2.0] + [1.0] * 7, "float32")
+        twice = tuple(np.concatenate([x[:1], x]) for x in data)
+        np.testing.assert_allclose(
+            result(make(name), (*data, weight)), result(make(name), twice), rtol=1e-4, atol=1e-6
+        )
+
+    def test_weight_zero_equals_a_row_less(self, name):
+        data = CASES[name][1]
+        weight = np.array([0.0] + [1.0] * 7, "float32")
+        np.testing.assert_allclose(
+            result(make(name), (*data, weight)),
+            result(make(name), part(data, slice(1, 8))),
+            rtol=1e-4,
+            atol=1e-6,
+        )
+
+    def test_masked_row_equals_a_row_less(self, name):
+        data = CASES[name][1]
+        y_pred = jnp.asarray(data[-1])
+        set_mask(y_pred, jnp.arange(8) > 0)
+        np.testing.assert_allclose(
+            result(make(name), (*data[:-1], y_pred)),
+            result(make(name), part(data, slice(1, 8))),
+            rtol=1e-4,
+            atol=1e-6,
+        )
+
+    def test_compiled_equals_eager(self, name):
+        data, metric = CASES[name][1], make(name)
+        eager = result(metric, data)
+        metric.reset_state()
+        before = [np.asarray(v) for v in metric.variables]
+        state = metric.stateless_reset_state()
+        state = jax.jit(metric.stateless_update_state)(state, *data)
+        np.testing.assert_allclose(jax.jit(metric.stateless_result)(state), eager, 1e-4, 1e-6)
+        for variable, value in zip(metric.variables, before, strict=True):
+            np.testing.assert_array_equal(variable, value)
+
+    def test_reset(self, name):
+        metric, data = make(name), CASES[name][1]
+        first = result(metric, data)
+        metric.reset_state()
+        np.testing.assert_array_equal(result(metric, data), first)
+
+    def test_half_precision_predictions(self, name):
+        data = CASES[name][1]
+        if not np.issubdtype(data[-1].dtype, np.floating):
+            return
+        half = (*data[:-1], jnp.asarray(data[-1], "bfloat16"))
+        again = (*data[:-1], np.asarray(half[-1], "float32"))
+        np.testing.assert_allclose(result(make(name), half), result(make(name), again), 1e-6)
+
+    def test_variables(self, name):
+        metric = make(name, name="mine")
+        metric.update_state(*CASES[name][1])
+        assert metric.variables
+        for v in metric.variables:
+            assert v.path.startswith("mine/") and not v.trainable and v.aggregation == "sum"
+
+    def test_empty_result_is_a_number(self, name):
+        if name != "R2Score":  # nothing to divide by
+            assert np.isfinite(np.asarray(make(name).result(), "float32")).all()
+
+
+@pytest.mark.parametrize(
+    ("true", "pred", "kind"),
+    [
+        ((4,), (4, 1), "BinaryAccuracy"),
+        ((4, 1), (4, 1), "BinaryAccuracy"),
+        ((4,), (4,), "BinaryAccuracy"),
+        ((4, 5), (4, 5, 1), "BinaryAccuracy"),
+        ((4,), (4, 3), "SparseCategoricalAccuracy"),
+        ((4, 1), (4, 3), "SparseCategoricalAccuracy"),
+        ((None, 5), (None, 5, 3), "SparseCategoricalAccuracy"),
+        ((4, 3), (4, 3), "CategoricalAccuracy"),
+        ((None, 5, 3), (None, 5, 3), "CategoricalAccuracy"),
+    ],
+)
+def test_what_accuracy_means(true, pred, kind):
+    assert accuracy_for(true, pred) is getattr(keras.metrics, kind)
+
+
+class Nested(keras.Metric):
+    def __init__(self, start=5.0, **kwargs):
+        super().__init__(**kwargs)
+        self.start = start
+        self.lowest = self.add_weight(name="lowest", initializer=lambda s, dtype: start + jnp.zeros(s))
+        self.parts = {"mean": keras.metrics.Mean(), "more": [keras.metrics.Sum(name="s")]}
+
+    def update_state(self, values, sample_weight=None):
+        self.lowest.assign(jnp.minimum(self.lowest.value, jnp.min(values)))
+        self.parts["mean"].update_state(values, sample_weight)
+        self.parts["more"][0].update_state(values)
+
+    def result(self):
+        return {"lowest": self.lowest.value, "mean": self.parts["mean"].result()}
+
+    def get_config(self):
+        return {**super().get_config(), "start": self.start}
+
+
+def test_users_metric_with_metrics_inside():
+    metric = Nested(name="n")
+    assert [v.path for v in metric.variables] == ["n/lowest", "mean/total", "mean/count", "s/total"]
+    found = metric(np.array([3.0, 9.0]))
+    assert (float(found["lowest"]), float(found["mean"])) == (3.0, 6.0)
+    metric.reset_state()
+    assert [float(v) for v in metric.variables] == [5.0, 0.0, 0.0, 0.0]
+    again = Nested.from_config(metric.get_config())
+    assert again.get_config() == {"name": "n", "dtype": "float32", "start": 5.0}
+
+
+def test_errors():
+    class NoSuper(keras.Metric):
+        def __init__(self):
+            self.total = self.add_weight()
+
+    with pytest.raises(RuntimeError, match=r"NoSuper.__init__ didn't call `super\(\).__init__"):
+        NoSuper()
+    with pytest.raises(NotImplementedError, match="update_state"):
+        keras.Metric().update_state()
+    with pytest.raises(NotImplementedError, match=r"result\(self\)"):
+        keras.Metric().result()
+    mean = keras.metrics.Mean()
+    with pytest.raises(ValueError, match="each of the 2 variables of <Mean name=mean>; received 1"):
+        mean.stateless_update_state([0.0], 1.0)
+    with pytest.raises(ValueError, match="only now"):
+        keras.metrics.F1Score().stateless_update_state([], *BINARY)
+    with pytest.raises(ValueError, match=r"Unknown metric 'binary_acuracy'.*binary_accuracy"):
+        keras.metrics.get("binary_acuracy")
+    with pytest.raises(ValueError, match=r"one shape; received \(2, 4\) and \(2, 3\)"):
+        keras.metrics.Recall()(np.ones((2, 4)), np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"AUC's curve should be one of.*'ROK'"):
+        keras.metrics.AUC(curve="rok")
+    with pytest.raises(ValueError, match=r"IoU's target_class_ids should be from 0 to 1"):
+        keras.metrics.IoU(2, [2])
+    with pytest.warns(UserWarning, match='dtype="float32"'):
+        keras.metrics.MeanIoU(3)(*CLASSES, sample_weight=np.full(8, 0.5))
+
+
+def test_a_mean_counts_past_half_precision():
+    mean = keras.metrics.Mean(dtype="mixed_float16")
+    for _ in range(3):
+        mean.update_state(np.ones(2000))
+    assert float(mean.count) == 6000
+    assert float(mean.result()) == 1
+
+
+def test_updates_do_not_leave_the_device():
+    metric, data = keras.metrics.SparseCategoricalAccuracy(), [jnp.asarray(x) for x in INDEX]
+    metric.update_state(*data)
+    with jax.transfer_guard_device_to_host("disallow"):
+        metric.update_state(*data)
