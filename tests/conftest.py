@@ -17,7 +17,7 @@ def fresh_state():
     yield
     utils = sys.modules.get("hornbeam.utils")  # absent after tests that only read the source
     if utils is not None:
-        utils.clear_session()
+        utils.clear_session(free_memory=False)  # collecting garbage takes longer than most tests
 
 
 @pytest.fixture

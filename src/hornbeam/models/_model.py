@@ -384,6 +384,9 @@ class Model(Layer):
         """One step of prediction; see `train_step` for the two styles of overriding."""
         return self._default_step(default_predict_step, state, data)
 
+    # The loop runs the built-in steps directly.
+    train_step.built_in = test_step.built_in = predict_step.built_in = True
+
     def _default_step(self, step, state, data):
         if data is None:  # the plain style: the only argument is the data
             return step(self, state)

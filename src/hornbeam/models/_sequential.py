@@ -1,9 +1,11 @@
 """`Sequential`: layers one after the other."""
 
+from ..core import objects
 from ..core.symbolic import KerasTensor
 from ..core.tree import is_shape
 from ..layers import Input, InputLayer, Layer
 from ._functional import Function
+from ._graph_config import build_sequential, sequential_config
 from ._model import Model
 
 
@@ -148,6 +150,20 @@ class Sequential(Model):
     def output_shape(self):
         """The output's shape."""
         return self._known_function("output_shape").outputs[0].shape
+
+    def get_config(self):
+        """The layers as plain data; of a subclass with a constructor of its own, its arguments."""
+        if type(self).__init__ is Sequential.__init__:
+            return sequential_config(self)
+        return super().get_config()
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """A model made from what `get_config` returned."""
+        if "layers" not in config:
+            return super().from_config(config, custom_objects)
+        with objects.CustomObjectScope(custom_objects):
+            return build_sequential(cls, config)
 
     def _known_function(self, what):
         if self._function is None:

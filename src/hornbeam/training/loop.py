@@ -133,10 +133,10 @@ def on_batch(model, kind, x, y=None, sample_weight=None, class_weight=None):
     if kind != "predict":
         prepare(model, source)
         model._compiled.check_targets(unpack(source.data)[1])
-    outputs = []
+    outputs = [] if kind == "predict" else None
     with interrupts_deferrable(), RunningState() as state:
         logs = Runner(model, kind).epoch(state, source, None, CallbackList([], model=model), outputs)
-    return outputs[0] if kind == "predict" else logs
+    return logs if outputs is None else outputs[0]
 
 
 class Runner:
@@ -312,8 +312,7 @@ def imperative_step(model, kind):
     `step(self, state, data)`, which is given their values and returns new ones.
     """
     default = getattr(steps_module, f"default_{kind}_step")
-    method = getattr(type(model), f"{kind}_step")
-    if method.__module__.startswith(__name__.partition(".")[0] + "."):
+    if _is_built_in(model, kind):
         return lambda data: default(model, data)
     bound = getattr(model, f"{kind}_step")
     required = [
@@ -338,6 +337,10 @@ def imperative_step(model, kind):
         return _as_logs(model, kind, logs)
 
     return run
+
+
+def _is_built_in(model, kind):
+    return getattr(getattr(type(model), f"{kind}_step"), "built_in", False)
 
 
 def _as_logs(model, kind, logs):
@@ -389,13 +392,12 @@ def prepare(model, source):
             lambda a: KerasTensor((None, *a.shape[1:]), str(a.dtype)), source.batch_specs()
         )
         x, y, _ = unpack(specs)
-        own_step = not type(model).train_step.__module__.startswith(__name__.partition(".")[0])
         try:
             y_pred = infer(model, (x,), {"training": True})
             compiled.build(y, y_pred)
         except NotImplementedError:
             # A model with a `train_step` of its own need not have a `call`.
-            if not own_step:
+            if _is_built_in(model, "train"):
                 raise
     if model.optimizer is not None and not model.optimizer.built and model.built:
         model.optimizer.build(model.trainable_variables)
