@@ -2,7 +2,8 @@
 
     python benchmarks/_contestants.py CASE CONTESTANT STEPS EPOCHS
 
-For every line on standard input it trains one epoch and prints `{"seconds": …, "cpu_seconds": …, "loss": …}`.
+For every line on standard input it trains one epoch and prints
+`{"seconds": …, "cpu_seconds": …, "loss": …}`.
 """
 
 import dataclasses

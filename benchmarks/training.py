@@ -132,7 +132,8 @@ def show_race(case, results):
     print(f"\n{CASES[case].title}")
     print(f"{'':38}{'ms per step':^27}{'first':>9}{'times as fast as':>19}")
     print(
-        f"{'':38}{'median':>9}{'best':>9}{'CPU':>9}{'epoch, s':>9}{'Keras':>9}{'by hand':>10}{'loss':>9}"
+        f"{'':38}{'median':>9}{'best':>9}{'CPU':>9}{'epoch, s':>9}{'Keras':>9}{'by hand':>10}"
+        f"{'loss':>9}"
     )
     for name, r in results.items():
         ratios = [r.get(f"times_as_fast_as_{other}") for other in ("keras", "jax")]

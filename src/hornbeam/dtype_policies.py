@@ -30,15 +30,30 @@ class DTypePolicy(Configurable):
         name = name or dtype_policy().name
         if not isinstance(name, str):
             raise TypeError(expected("DTypePolicy's name", "a string", name))
-        self.name = name
+        self._name = name
         if name.startswith("mixed_"):
             if name not in ("mixed_float16", "mixed_bfloat16"):
                 raise ValueError(
                     expected("DTypePolicy's name", "'mixed_float16' or 'mixed_bfloat16'", name)
                 )
-            self.compute_dtype, self.variable_dtype = name.removeprefix("mixed_"), "float32"
+            self._dtypes = name.removeprefix("mixed_"), "float32"
         else:
-            self.compute_dtype = self.variable_dtype = dtypes.standardize_dtype(name)
+            self._dtypes = (dtypes.standardize_dtype(name),) * 2
+
+    @property
+    def name(self):
+        """The name, such as `"mixed_bfloat16"`."""
+        return self._name
+
+    @property
+    def compute_dtype(self):
+        """The dtype that layers compute in."""
+        return self._dtypes[0]
+
+    @property
+    def variable_dtype(self):
+        """The dtype that variables are kept in."""
+        return self._dtypes[1]
 
     def convert_input(self, x, autocast, dtype):
         """`x` as an array, float ones in `dtype` if `autocast`."""

@@ -79,6 +79,9 @@ CASES = {
         X, numbers(3, 3, 7, 2), 2, data_format="channels_first"
     ),
     "separable_conv": lambda o: o.separable_conv(X, numbers(3, 3, 4, 2), numbers(1, 1, 8, 5), 2),
+    "ctc_loss": lambda o: o.ctc_loss(
+        np.array([[1, 1, 3], [2, 1, 0], [0, 0, 0]]), numbers(3, 7, 4), [3, 2, 0], [7, 5, 6]
+    ),
     "attention": lambda o: o.dot_product_attention(Q, K, V),
     "attention mask": lambda o: o.dot_product_attention(Q, K, V, mask=MASK, is_causal=True),
     "attention bias": lambda o: o.dot_product_attention(Q, K, V, numbers(1, 4, 5, 5), scale=0.5),
@@ -136,6 +139,9 @@ GRADIENTS = {
         np.ones(X.shape[:-1], "int32"), x, from_logits=True
     ),
     "normalize": lambda o, x: o.normalize(x) * X,
+    "ctc_loss": lambda o, x: o.ctc_loss(
+        np.array([[1, 1, 3], [2, 1, 0]]), x[:, :, 0], [3, 2], [7, 5]
+    ),
 }
 
 

@@ -398,6 +398,18 @@ CASES = {
         (t(6), C([0, 5]), None),
         (t(2, 3), i(2, 2, high=3), -1),
     ],
+    "fft": [([t(2, 8), t(2, 8)],), ([X, X],)],
+    "fft2": [([t(4, 8), t(4, 8)],)],
+    "ifft2": [([t(4, 8), t(4, 8)],)],
+    "irfft": [([t(2, 5), t(2, 5)],), ([t(2, 5), t(2, 5)], {"fft_length": 6})],
+    "rfft": [(t(2, 8),), (t(2, 8), {"fft_length": 6})],
+    **{
+        f"segment_{name}": [
+            (t(5, 2), C([0, 0, 2, 1, 2]), {"num_segments": 4}),
+            (t(5), C([0, 0, 1, 1, 3]), {"num_segments": 5, "sorted": True}),
+        ]
+        for name in ("max", "min", "prod", "sum")
+    },
     "tensordot": [(X, W, 1), (t(2, 3), t(2, 3)), (t(None, 3, 4), t(4, 3), ([1, 2], [1, 0]))],
     "tile": [(X, (2, 1)), (V, 2), (X, (1, 1, 2))],
     "top_k": [(X, 2), (I, 1), (V, 2, False)],
@@ -432,7 +444,11 @@ ELSEWHERE = {
     "is_tensor": "returns a bool: tests/ops/test_numpy_ops.py",
     "ndim": "an int where Keras returns a tensor: tests/ops/test_numpy_ops.py",
     "shape": "returns a tuple: tests/ops/test_numpy_ops.py",
-    "vectorize": "takes a function: tests/ops/test_control.py",
+    **dict.fromkeys(
+        ["associative_scan", "cond", "custom_gradient", "fori_loop", "map", "scan"]
+        + ["stop_gradient", "switch", "vectorize", "vectorized_map", "while_loop"],
+        "takes a function: tests/ops/test_control.py",
+    ),
 }
 
 # Where Keras itself fails or is plainly wrong: (op, number of the case).
@@ -454,6 +470,7 @@ NOT_SYMBOLIC = {
 
 # The shape of their results depends on values, so they can't be traced.
 EAGER = ("bincount", "nonzero", "unique", "where")
+EAGER += ("bartlett", "blackman", "hamming", "hanning", "kaiser")
 NAMES = sorted(set(CASES) & set(ops.__all__))
 
 

@@ -128,9 +128,7 @@ def test_weight_two_equals_a_duplicated_row(name):
     twice = [np.concatenate([y[:1], y]) for y in (y_true, y_pred)]
     weight = np.array([2.0] + [1.0] * (len(y_true) - 1))
     loss = make(name, reduction="mean_with_sample_weight")
-    np.testing.assert_allclose(
-        loss(y_true, y_pred, sample_weight=weight), loss(*twice), rtol=1e-5
-    )
+    np.testing.assert_allclose(loss(y_true, y_pred, sample_weight=weight), loss(*twice), rtol=1e-5)
 
 
 REDUCTIONS = ("sum", "sum_over_batch_size", "mean", "mean_with_sample_weight")

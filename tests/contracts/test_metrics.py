@@ -213,7 +213,9 @@ class Nested(keras.Metric):
     def __init__(self, start=5.0, **kwargs):
         super().__init__(**kwargs)
         self.start = start
-        self.lowest = self.add_weight(name="lowest", initializer=lambda s, dtype: start + jnp.zeros(s))
+        self.lowest = self.add_weight(
+            name="lowest", initializer=lambda s, dtype: start + jnp.zeros(s)
+        )
         self.parts = {"mean": keras.metrics.Mean(), "more": [keras.metrics.Sum(name="s")]}
 
     def update_state(self, values, sample_weight=None):

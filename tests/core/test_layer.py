@@ -306,7 +306,11 @@ def wrong_size():
         (wrong_size, ValueError, "'dense'.*size 3 along axis -1, not 4; received shape"),
         (lambda: layers.Dense(2)(np.ones(3)), ValueError, "at least 2 axes.*not 1"),
         (lambda: layers.Dense(2, unit=3), TypeError, "no argument 'unit'"),
-        (lambda: layers.Dense(2)(np.ones((1, 2)), trainig=True), TypeError, "no argument 'trainig'"),
+        (
+            lambda: layers.Dense(2)(np.ones((1, 2)), trainig=True),
+            TypeError,
+            "no argument 'trainig'",
+        ),
         (lambda: layers.Dense(2)(), TypeError, "needs its argument 'inputs'"),
         (lambda: layers.Layer()(np.ones(1)), NotImplementedError, "call"),
         (lambda: layers.Dense(2, name="a/b"), ValueError, "without '/'"),
@@ -336,5 +340,5 @@ def test_own_variables_round_trip_through_a_store():
     one.save_own_variables(store)
     two.load_own_variables({k: np.asarray(v) for k, v in store.items()})
     assert two.kernel.numpy().tolist() == [[7.0, 7.0], [7.0, 7.0]]
-    with pytest.raises(ValueError, match="has 2 variables.*holds 1"):
+    with pytest.raises(ValueError, match=r"has 2 variables.*holds 1"):
         two.load_own_variables({"0": 1})

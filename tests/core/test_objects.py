@@ -100,5 +100,5 @@ def test_lambdas_are_refused_with_a_mend():
 
 
 def test_get_explains_unknown_names():
-    with pytest.raises(ValueError, match="Unknown initializer 'glorot_unifrm'. Did you mean"):
+    with pytest.raises(ValueError, match=r"Unknown initializer 'glorot_unifrm'\. Did you mean"):
         objects.get("initializers", "glorot_unifrm")

@@ -39,7 +39,9 @@ def test_inference_is_cached_per_call_and_arguments():
     x = KerasTensor((None, 3))
     plus(x), plus(x), plus(x, n=2), plus(KerasTensor((None, 4)))
     assert calls == [1, 2, 1]
-    assert plus(x, n=1).dtype == "float32" and plus(KerasTensor((2,), "int32"), n=1).dtype == "int32"
+    assert (
+        plus(x, n=1).dtype == "float32" and plus(KerasTensor((2,), "int32"), n=1).dtype == "int32"
+    )
     assert plus(KerasTensor((2,), "int32"), n=1.0).dtype == "float32", "1 and 1.0 differ"
 
 

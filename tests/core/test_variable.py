@@ -9,7 +9,8 @@ import pytest
 import hornbeam as keras
 from hornbeam import Variable
 
-OPERATORS = "add sub mul truediv floordiv mod pow eq ne lt le gt ge".split()
+OPERATORS = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow"]
+OPERATORS += ["eq", "ne", "lt", "le", "gt", "ge"]
 
 
 @pytest.mark.parametrize("name", OPERATORS)
@@ -40,7 +41,9 @@ def test_unary_operators_and_protocols():
     assert len(v) == 2 and [float(x) for x in v] == [-1.5, 2.0]
     assert float(Variable(2.5)) == 2.5 and int(Variable(2.5)) == 2 and bool(Variable(1.0))
     assert list(range(4))[Variable(2, dtype="int32")] == 2
-    np.testing.assert_array_equal(np.asarray(Variable(np.eye(2)) @ np.ones((2, 2))), np.ones((2, 2)))
+    np.testing.assert_array_equal(
+        np.asarray(Variable(np.eye(2)) @ np.ones((2, 2))), np.ones((2, 2))
+    )
 
 
 def test_assignments():
@@ -125,7 +128,7 @@ def test_value_and_grad_keeps_what_was_assigned():
     assert float(value) == 18.0 and float(gradient) == 12.0 and float(count) == 1.0
 
     def inner_and_outer():
-        value, (g,) = keras.value_and_grad(lambda: w**3, [w])()
+        _, (g,) = keras.value_and_grad(lambda: w**3, [w])()
         return g
 
     assert float(keras.value_and_grad(inner_and_outer, [w])()[1][0]) == 18.0

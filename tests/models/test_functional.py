@@ -148,7 +148,10 @@ def test_sequential_of_sequentials_and_indices():
     [
         (lambda: keras.Sequential([3]), "takes layers; received 3"),
         (lambda: keras.Sequential([lambda x: x]), "Lambda"),
-        (lambda: keras.Sequential([layers.Dense(1, name="a"), layers.Dense(1, name="a")]), "'a' al"),
+        (
+            lambda: keras.Sequential([layers.Dense(1, name="a"), layers.Dense(1, name="a")]),
+            "'a' al",
+        ),
         (lambda: keras.Sequential().build((None, 1)), "no layers yet"),
         (lambda: keras.Sequential([layers.Dense(1)]).build(), "keras.Input"),
     ],

@@ -158,7 +158,7 @@ def test_nan_in_the_data_stops_training():
         x, Y, epochs=5, batch_size=2, verbose=0, callbacks=[keras.callbacks.TerminateOnNaN()]
     )
     assert len(history.epoch) == 1
-    with pytest.raises(RuntimeError, match="(?i)nan"):
+    with pytest.raises(RuntimeError, match=r"(?i)nan"):
         classifier().fit(
             x, Y, verbose=0, callbacks=[keras.callbacks.TerminateOnNaN(raise_error=True)]
         )

@@ -1,5 +1,6 @@
 """Names of number types, and the rules for mixing them (Keras's, on JAX)."""
 
+import contextlib
 import functools
 
 import ml_dtypes
@@ -10,10 +11,28 @@ from .messages import did_you_mean, expected
 
 _PYTHON = {bool: "bool", int: "int32", float: None, str: "string"}  # None: the default float
 
-ALLOWED = (
-    "float16 bfloat16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool "
-    "string int4 uint4 complex64 complex128 float8_e4m3fn float8_e5m2"
-).split()
+ALLOWED = [
+    "float16",
+    "bfloat16",
+    "float32",
+    "float64",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "bool",
+    "string",
+    "int4",
+    "uint4",
+    "complex64",
+    "complex128",
+    "float8_e4m3fn",
+    "float8_e5m2",
+]
 
 _FLOATS = {"bfloat16", "float8_e4m3fn", "float8_e5m2"}
 _NARROW = {"float64": "float32", "int64": "int32", "uint64": "uint32", "complex128": "complex64"}
@@ -59,10 +78,8 @@ def _name(dtype):
     # A random key of JAX has an extended dtype, which np.dtype refuses.
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None)
     if name not in ALLOWED:
-        try:
+        with contextlib.suppress(TypeError):
             name = np.dtype(dtype).name
-        except TypeError:
-            pass
     if str(name).startswith(("str", "bytes", "object")):
         return "string"
     if name not in ALLOWED:

@@ -55,9 +55,7 @@ def sort_nodes(inputs, outputs):
         if not all(id(x) in given for x in node.outputs):
             for x in node.inputs:
                 node_depth[id(x.node)] = max(here + 1, node_depth.get(id(x.node), 0))
-    return sorted(
-        post_order, key=lambda n: (-node_depth[id(n)], met[id(n.operation)])
-    )
+    return sorted(post_order, key=lambda n: (-node_depth[id(n)], met[id(n.operation)]))
 
 
 def replay(nodes, feed):

@@ -152,7 +152,7 @@ class StatelessScope:
     >>> v = keras.Variable(1.0)
     >>> with keras.StatelessScope([(v, jnp.asarray(5.0))]) as scope:
     ...     v.assign(v + 1)
-    Array(6., dtype=float32, weak_type=True)
+    Array(6., dtype=float32)
     >>> float(scope.get_current_value(v)), float(v)
     (6.0, 1.0)
     """

@@ -236,6 +236,10 @@ class Operation(Configurable):
         self._inbound_nodes.append(Node(self, args, kwargs, leaves))
         return jax.tree.unflatten(treedef, leaves)
 
+    def quantized_call(self, *args, **kwargs):
+        """Compute with quantized weights; only some layers can."""
+        raise NotImplementedError(f"{type(self).__name__} can't be quantized.")
+
     def rematerialized_call(self, fn, *args, **kwargs):
         """`fn(*args, **kwargs)`, recomputed in the backward pass instead of stored."""
         return jax.checkpoint(lambda *a: fn(*a, **kwargs))(*args)

@@ -326,7 +326,19 @@ for _name in ("neg", "pos", "abs", "invert"):
     setattr(Variable, f"__{_name}__", _unary(getattr(operator, f"__{_name}__")))
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Variable, f"__{_name}__", _binary(getattr(operator, f"__{_name}__")))
-for _name in "add sub mul truediv floordiv mod pow matmul and or xor".split():
+for _name in [
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "matmul",
+    "and",
+    "or",
+    "xor",
+]:
     _function = getattr(operator, f"__{_name}__")
     setattr(Variable, f"__{_name}__", _binary(_function))
     setattr(Variable, f"__r{_name}__", _reflected(_function))

@@ -73,7 +73,9 @@ class Call:
         return {
             name: value
             for name, value in self.arguments.items()
-            if name != "training" and name != "mask" and not name.endswith("_mask")
+            if name != "training"
+            and name != "mask"
+            and not name.endswith("_mask")
             and _holds_tensors(value)
         }
 
@@ -162,9 +164,7 @@ class _Signature:
 
     def __init__(self, function):
         parameters = list(inspect.signature(function).parameters.values())[1:]
-        self.names = [
-            p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-        ]
+        self.names = [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
         self.any_keyword = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.required = bool(parameters) and parameters[0].default is inspect.Parameter.empty

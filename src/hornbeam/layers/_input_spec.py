@@ -59,7 +59,7 @@ class InputSpec(Configurable):
 
 def check_input(layer, spec, inputs):
     """Raise a `ValueError` unless `inputs` meet `spec`."""
-    specs, treedef = jax.tree.flatten(spec, is_leaf=lambda x: isinstance(x, InputSpec))
+    specs = jax.tree.leaves(spec, is_leaf=lambda x: isinstance(x, InputSpec))
     if isinstance(spec, InputSpec):
         leaves = flatten(inputs)[0] if inputs is not None else [None]
         if len(leaves) > 1:

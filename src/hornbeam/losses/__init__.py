@@ -74,9 +74,9 @@ def deserialize(name, custom_objects=None):
 
 
 __all__ = [
-    "CTC",
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",
+    "CTC",
     "CategoricalCrossentropy",
     "CategoricalFocalCrossentropy",
     "CategoricalGeneralizedCrossEntropy",

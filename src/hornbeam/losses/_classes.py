@@ -483,7 +483,7 @@ class Circle(FunctionLoss):
 
     >>> loss = keras.losses.Circle(gamma=1.0)
     >>> round(float(loss(np.array([0, 0, 1, 1]), np.repeat(np.eye(2), 2, 0))), 3)
-    0.872
+    0.897
     """
 
     function = staticmethod(f.circle)

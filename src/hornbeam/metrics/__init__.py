@@ -206,5 +206,6 @@ objects.publish(
         **{to_snake_case(name): globals()[name] for name in _NAMES if name[0].isupper()},
         **_SHORT,
         **{name.upper(): metric for name, metric in _SHORT.items()},
+        "fbeta_score": FBetaScore,  # its own default name
     },
 )

@@ -38,7 +38,7 @@ class Metric(Configurable):
     ...         self.largest = self.add_weight(name="largest", initializer="zeros")
     ...
     ...     def update_state(self, values):
-    ...         self.largest.assign(jnp.maximum(self.largest, jnp.max(values)))
+    ...         self.largest.assign(keras.ops.maximum(self.largest, keras.ops.max(values)))
     ...
     ...     def result(self):
     ...         return self.largest.value

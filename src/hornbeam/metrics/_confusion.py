@@ -560,7 +560,7 @@ class AUC(_Counter):
         else:
             odds = ratio(tp + fn, fp + tn)
             x = jnp.maximum(1 - odds * ratio(fn, tp), 0) * (tp > 0)
-            y = jnp.maximum(1 - odds * ratio(fp, tp), 0) * (tp > 0)
+            y = jnp.where(tp > 0, 1 - odds * ratio(fp, tp), 1)  # the curve begins at (0, 1)
         return self._average(jnp.sum((x[:-1] - x[1:]) * self._heights(y), axis=0))
 
     def _heights(self, y):

@@ -3,7 +3,7 @@
 from ..core.objects import publish
 from ..saving import load_model, save_model
 from ._clone import clone_model
-from ._functional import Function
+from ._functional import Function as Function
 from ._json import model_from_json
 from ._model import Model
 from ._sequential import Sequential

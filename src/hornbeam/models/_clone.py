@@ -60,9 +60,10 @@ def clone_model(
         layers = [clone(layer) for layer in model.layers]
         if input_tensors is not None:
             layers = [flatten(input_tensors)[0][0], *layers]
-        elif isinstance(model._layers[0], InputLayer) and model._layers:
+        elif model._layers and isinstance(model._layers[0], InputLayer):
             head = model._layers[0]
-            layers = [Input(batch_shape=head.batch_shape, dtype=head.dtype, name=head.name), *layers]
+            head = Input(batch_shape=head.batch_shape, dtype=head.dtype, name=head.name)
+            layers = [head, *layers]
         return type(model)(layers, name=model.name)
     return _clone_graph(model, input_tensors, clone, call_function)
 
@@ -98,5 +99,3 @@ def _clone_graph(model, input_tensors, clone, call_function):
 
 def _refilled(structure, feed):
     return tree_map(lambda x: feed[id(x)], structure)
-
-

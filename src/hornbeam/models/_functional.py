@@ -7,6 +7,7 @@ from ..core import dtypes, masks
 from ..core.graph import replay, sort_nodes
 from ..core.messages import did_you_mean
 from ..core.symbolic import KerasTensor, Operation, standardize_shape, tree_map
+from ..core.tree import is_shape
 from ..layers import Input
 
 
@@ -36,10 +37,20 @@ class Function(Operation):
                     f"A model's {what} should be symbolic tensors (keras.Input, or what layers "
                     f"return for it), nested as you like; received {what}={structure!r}."
                 )
-        self.inputs, self.outputs = _flatten(inputs)[0], _flatten(outputs)[0]
-        if len({id(x) for x in self.inputs}) < len(self.inputs):
+        self._inputs, self._outputs = _flatten(inputs)[0], _flatten(outputs)[0]
+        if len({id(x) for x in self._inputs}) < len(self._inputs):
             raise ValueError("A model's inputs should be different tensors; one appears twice.")
-        self.nodes = sort_nodes(self.inputs, self.outputs)
+        self.nodes = sort_nodes(self._inputs, self._outputs)
+
+    @property
+    def inputs(self):
+        """The symbolic inputs as a flat list."""
+        return self._inputs
+
+    @property
+    def outputs(self):
+        """The symbolic outputs as a flat list."""
+        return self._outputs
 
     @property
     def operations(self):
@@ -56,6 +67,12 @@ class Function(Operation):
         feed = {id(x): v for x, v in zip(self.inputs, self.flat_inputs(inputs), strict=True)}
         replay(self.nodes, feed)
         return tree_map(lambda x: feed[id(x)], self._outputs_struct)
+
+    def compute_output_shape(self, input_shape):
+        """The shapes of the outputs for inputs of these shapes."""
+        shapes = jax.tree.leaves(input_shape, is_leaf=is_shape)
+        specs = [KerasTensor(s, x.dtype) for s, x in zip(shapes, self._inputs, strict=True)]
+        return tree_map(lambda x: x.shape, self.compute_output_spec(specs))
 
     def flat_inputs(self, inputs):
         """One array per input: converted, and checked against the input's shape."""

@@ -1,5 +1,7 @@
 """`Model`: a layer with `compile`, `fit`, `evaluate`, `predict` and files."""
 
+import inspect
+import itertools
 import json
 
 import jax
@@ -514,9 +516,7 @@ class Model(Layer):
             self, x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
         )
 
-    def train_on_batch(
-        self, x, y=None, sample_weight=None, class_weight=None, return_dict=False
-    ):
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One training step on one batch; returns the metrics since they were last reset."""
         self._need_compiled("train_on_batch")
         logs = loop.on_batch(self, "train", x, y, sample_weight, class_weight)
@@ -571,11 +571,10 @@ class Model(Layer):
         """
         groups = self.trainable_variables, self.non_trainable_variables, self.metrics_variables
         pure = functionalize(
-            lambda: self.compute_loss(x, y, y_pred, sample_weight, training), sum(groups, [])
+            lambda: self.compute_loss(x, y, y_pred, sample_weight, training),
+            list(itertools.chain(*groups)),
         )
-        loss, new = pure(
-            [*trainable_variables, *non_trainable_variables, *metrics_variables]
-        )
+        loss, new = pure([*trainable_variables, *non_trainable_variables, *metrics_variables])
         return loss, tuple(_split(new, groups))
 
     def compute_loss_and_updates(
@@ -608,7 +607,7 @@ class Model(Layer):
             scaled = self.optimizer.scale_loss(loss) if training and self.optimizer else loss
             return scaled, loss, y_pred
 
-        (scaled, loss, y_pred), new = functionalize(compute, sum(groups, []))(
+        (scaled, loss, y_pred), new = functionalize(compute, list(itertools.chain(*groups)))(
             [
                 *trainable_variables,
                 *non_trainable_variables,
@@ -725,13 +724,12 @@ class Model(Layer):
         """Compile with the arguments that `get_compile_config` returned."""
         if not config:
             return
-        if type(self).compile is not Model.compile:
-            try:
-                self.compile(**objects.revive(config))
-            except TypeError:
-                pass  # his own `compile` takes other arguments: he calls it himself
-            return
-        self.compile(**objects.revive(config))
+        arguments = objects.revive(config)
+        try:
+            inspect.signature(self.compile).bind(**arguments)
+        except TypeError:
+            return  # a `compile` of the user's own takes other arguments, and is his to call
+        self.compile(**arguments)
         if self.built and self.optimizer is not None:
             self.optimizer.build(self.trainable_variables)
 
@@ -742,9 +740,7 @@ def _as_list(logs):
 
 
 def _shapes(structure):
-    return jax.tree.map(
-        lambda x: x.shape, structure, is_leaf=lambda x: isinstance(x, KerasTensor)
-    )
+    return jax.tree.map(lambda x: x.shape, structure, is_leaf=lambda x: isinstance(x, KerasTensor))
 
 
 def _split(values, groups):

@@ -180,4 +180,3 @@ def _known_input_shape(layer):
         return None
     shape = layer._input_shape_argument
     return None if shape is None else (None, *shape)
-

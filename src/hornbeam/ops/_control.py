@@ -171,8 +171,8 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
 
     Example:
 
-    >>> keras.ops.scan(lambda total, x: (total + x, total), 0, jnp.arange(4))[1]
-    Array([0, 0, 1, 3], dtype=int32)
+    >>> keras.ops.scan(lambda total, x: (total + x, total), 0, jnp.arange(4))[1].tolist()
+    [0, 0, 1, 3]
     """
     init, xs = _arrays(init), _arrays(xs)
     first = jax.eval_shape(lambda xs: jax.tree.map(lambda x: x[0], xs), xs)

@@ -845,6 +845,68 @@ def _padding(padding):
 
 
 @op
+def ctc_loss(target, output, target_length, output_length, mask_index=0):
+    """`-log p(target | output)` of connectionist temporal classification, over all alignments.
+
+    An alignment writes every label once or several times in a row, with blanks wherever one likes
+    and at least one between equal labels.
+
+    Args:
+        target: class indices, `(batch, length)`.
+        output: logits, `(batch, steps, classes)`.
+        target_length: how many of the labels count, `(batch,)`.
+        output_length: how many of the steps count, `(batch,)`.
+        mask_index: the class that means blank.
+
+    Returns:
+        One loss per sample, `(batch,)`; huge where no alignment fits.
+
+    Reference:
+        [Graves et al., 2006](https://www.cs.toronto.edu/~graves/icml_2006.pdf)
+
+    Example:
+
+    >>> keras.ops.ctc_loss([[1]], np.zeros((1, 2, 2)), [1], [2]).round(4)
+    Array([0.2877], dtype=float32)
+    """
+    target, output = jnp.asarray(target), floats(output)
+    if target.ndim != 2 or output.ndim != 3:
+        raise ValueError(
+            "ctc_loss expects a target of shape (batch, length) and an output of shape (batch, "
+            f"steps, classes); received {tuple(target.shape)} and {tuple(output.shape)}."
+        )
+    target_length, output_length = jnp.asarray(target_length), jnp.asarray(output_length)
+    log_p = jax.nn.log_softmax(_wide(output))
+    # The states of an alignment: a blank, the first label, a blank, the second label, ..., a blank.
+    batch, length = target.shape
+    states = jnp.full((batch, 2 * length + 1), mask_index).at[:, 1::2].set(target)
+    emitted = jnp.take_along_axis(log_p, states[:, None, :], axis=2)
+    # A label may follow another without a blank unless they are equal.
+    skips = jnp.pad(states[:, 2:] != states[:, :-2], ((0, 0), (2, 0))) & (states != mask_index)
+    never = jnp.asarray(-1e30, log_p.dtype)  # finite, since the gradient of -inf - -inf is NaN
+
+    def shifted(alpha, by):
+        return jnp.pad(alpha, ((0, 0), (by, 0)), constant_values=never)[:, : alpha.shape[1]]
+
+    def step(alpha, inputs):
+        emitted, active = inputs
+        reached = jnp.logaddexp(alpha, shifted(alpha, 1))
+        reached = jnp.logaddexp(reached, jnp.where(skips, shifted(alpha, 2), never)) + emitted
+        return jnp.where(active[:, None], reached, alpha), None
+
+    steps = jnp.arange(output.shape[1])[:, None] < output_length
+    emitted = jnp.swapaxes(emitted, 0, 1)
+    start = jnp.where(jnp.arange(states.shape[1]) < 2, emitted[0], never)
+    alpha, _ = jax.lax.scan(step, start, (emitted[1:], steps[1:]))
+    last = jnp.take_along_axis(alpha, 2 * target_length[:, None], axis=1)[:, 0]
+    previous = jnp.take_along_axis(alpha, jnp.maximum(2 * target_length - 1, 0)[:, None], axis=1)[
+        :, 0
+    ]
+    previous = jnp.where(target_length > 0, previous, never)
+    return -jnp.logaddexp(last, previous).astype(output.dtype)
+
+
+@op
 def dot_product_attention(
     query,
     key,

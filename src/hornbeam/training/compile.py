@@ -45,9 +45,9 @@ class Compiled:
             "jit_compile": jit_compile,
         }
         self.optimizer = optimizers.get(optimizer)
-        if auto_scale_loss and model.dtype_policy.name == "mixed_float16" and self.optimizer:
-            if not isinstance(self.optimizer, optimizers.LossScaleOptimizer):
-                self.optimizer = optimizers.LossScaleOptimizer(self.optimizer, name="loss_scale")
+        scale = auto_scale_loss and model.dtype_policy.name == "mixed_float16" and self.optimizer
+        if scale and not isinstance(self.optimizer, optimizers.LossScaleOptimizer):
+            self.optimizer = optimizers.LossScaleOptimizer(self.optimizer, name="loss_scale")
         self.run_eagerly = bool(run_eagerly) or jit_compile is False
         self.set_steps_per_execution(steps_per_execution)
         self._loss, self._loss_weights = _resolved_losses(loss), loss_weights
@@ -257,7 +257,9 @@ def output_names(model, y_pred):
     """A name for every output, in flat order."""
     leaves = jax.tree_util.tree_leaves_with_path(y_pred)
     if isinstance(y_pred, dict):
-        return ["_".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in p) for p, _ in leaves]
+        return [
+            "_".join(str(getattr(k, "key", getattr(k, "idx", k))) for k in p) for p, _ in leaves
+        ]
     names = getattr(model, "output_names", None)
     if names is not None and len(names) == len(leaves):
         return list(names)
@@ -452,5 +454,3 @@ def _loss_and_weight(loss, y_true, y_pred, sample_weight):
     reduction = "sum" if loss.reduction == "sum" else "mean_with_sample_weight"
     total, count = weighting.total_and_count(values, weight, mask, reduction)
     return weighting.ratio(total, count), count
-
-

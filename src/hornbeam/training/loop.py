@@ -135,7 +135,9 @@ def on_batch(model, kind, x, y=None, sample_weight=None, class_weight=None):
         model._compiled.check_targets(unpack(source.data)[1])
     outputs = [] if kind == "predict" else None
     with interrupts_deferrable(), RunningState() as state:
-        logs = Runner(model, kind).epoch(state, source, None, CallbackList([], model=model), outputs)
+        logs = Runner(model, kind).epoch(
+            state, source, None, CallbackList([], model=model), outputs
+        )
     return logs if outputs is None else outputs[0]
 
 
@@ -462,9 +464,7 @@ def _with_class_weight(data, class_weight):
     y = np.asarray(y)
     classes = y.reshape(-1) if y.ndim == 1 or y.shape[-1] == 1 else y.argmax(-1)
     if classes.shape != y.shape[:1]:
-        raise ValueError(
-            f"class_weight needs one class per sample; received y of shape {y.shape}."
-        )
+        raise ValueError(f"class_weight needs one class per sample; received y of shape {y.shape}.")
     present = np.unique(classes)
     missing = [c for c in present.tolist() if c not in class_weight]
     unknown = [c for c in class_weight if not isinstance(c, (int, np.integer)) or c < 0]

@@ -20,7 +20,6 @@ from ..data import unpack
 from .compile import num_rows
 from .state import array_of, uninterrupted
 
-
 # The built-in steps ----------------------------------------------------------------------------
 
 

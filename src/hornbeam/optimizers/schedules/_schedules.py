@@ -20,8 +20,8 @@ class LearningRateSchedule(Configurable):
     ...
     ...     def __call__(self, step):
     ...         return self.start * 0.5**step
-    >>> keras.optimizers.SGD(Halving(0.1)).learning_rate
-    0.1
+    >>> float(Halving(0.1)(2))
+    0.025
     """
 
     def __call__(self, step):

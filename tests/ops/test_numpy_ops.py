@@ -1,0 +1,34 @@
+"""Ops whose results aren't arrays of numbers on the device."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import hornbeam as keras
+from hornbeam import ops
+
+X = np.ones((2, 3), "float32")
+MAKERS = [np.asarray, jnp.asarray, keras.Variable, lambda x: keras.KerasTensor(x.shape, "float32")]
+
+
+@pytest.mark.parametrize("make", MAKERS, ids=["numpy", "jax", "variable", "symbolic"])
+def test_descriptions(make):
+    x = make(X)
+    assert ops.shape(x) == (2, 3) and ops.ndim(x) == 2 and ops.dtype(x) == "float32"
+    assert ops.size(X) == 6
+
+
+def test_shape_of_unknown_sizes():
+    assert ops.shape(keras.Input((3,))) == (None, 3)
+
+
+def test_to_numpy():
+    for x in (X, jnp.asarray(X), keras.Variable(X), X.tolist()):
+        found = ops.convert_to_numpy(x)
+        assert type(found) is np.ndarray
+        np.testing.assert_array_equal(found, X)
+
+
+def test_is_tensor():
+    assert ops.is_tensor(jnp.ones(2)) and not ops.is_tensor(keras.Input((2,)))
+    assert not ops.is_tensor(X) and not ops.is_tensor([1.0]) and not ops.is_tensor(1)
