@@ -42,7 +42,6 @@ def test_fit_evaluate_predict_save_load(data, tmp_path):
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(again.predict(x, verbose=0), before)
     # The optimizer came along: both go on in the same way.
-    model.reset_metrics()
     np.testing.assert_allclose(
         model.train_on_batch(x, y)[0], again.train_on_batch(x, y)[0], rtol=1e-6
     )

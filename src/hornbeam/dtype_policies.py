@@ -7,7 +7,7 @@ from .core import dtypes, objects, settings
 from .core.messages import expected
 from .core.objects import Configurable
 
-_default = None
+_default: "DTypePolicy | None" = None
 
 
 class DTypePolicy(Configurable):
@@ -72,11 +72,10 @@ class DTypePolicy(Configurable):
 class FloatDTypePolicy(DTypePolicy):
     """A `DTypePolicy`; the name that Keras gives to those without quantization."""
 
+    _config_home = ("keras", "DTypePolicy", None)
+
     def __init__(self, name=None):
         super().__init__(name)
-
-
-FloatDTypePolicy._config_home = ("keras", "DTypePolicy", None)
 
 
 def convert_input(x, dtype):
@@ -113,7 +112,7 @@ def set_dtype_policy(policy):
     _default = None if policy is None else get(policy)
 
 
-def get(identifier):
+def get(identifier) -> DTypePolicy:
     """The policy that a name, a config or a policy means; `None` means the default one."""
     if identifier is None:
         return dtype_policy()

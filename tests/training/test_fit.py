@@ -74,6 +74,18 @@ def test_one_compile_without_a_short_batch(data):
     assert n.of("_loop") == 1, n.names
 
 
+def test_other_amounts_of_data_compile_no_step(data):
+    x, y = data
+    model = classifier(steps_per_execution=2)
+    model.fit(x[:64], y[:64], batch_size=16, validation_data=(x[:32], y[:32]), verbose=0)
+    model.predict(x[:64], batch_size=16, verbose=0)
+    with count_compiles() as n:
+        model.fit(x[:96], y[:96], batch_size=16, verbose=0)
+        model.evaluate(x[:80], y[:80], batch_size=16, verbose=0)
+        model.predict(x[:48], batch_size=16, verbose=0)
+    assert n.of("_loop") == 0, n.names
+
+
 def test_setting_the_learning_rate_compiles_nothing(data):
     x, y = data
     model = classifier()
@@ -218,6 +230,37 @@ def test_jax_arrays_lists_and_limits(data):
     model.fit(x.tolist(), y.tolist(), initial_epoch=1, epochs=2, batch_size=103, verbose=0)
     assert int(model.optimizer.iterations) == 3
     assert model.predict(x, steps=2, verbose=0).shape == (64, 3)
+
+
+@pytest.mark.parametrize("fused", [1, 3])
+def test_epochs_of_some_steps_go_on_through_the_data(fused):
+    class Sees(keras.Model):
+        def call(self, x):
+            return x
+
+        def train_step(self, data):
+            return {"rows": data[0][:, 0]}
+
+    model = Sees()
+    model.compile("sgd", steps_per_execution=fused)
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(logs["rows"].tolist())
+
+    x = np.arange(7.0)[:, None]
+    batches = [[0, 1], [2, 3], [4, 5], [6]]
+    options = {"batch_size": 2, "shuffle": False, "verbose": 0, "callbacks": [Watch()]}
+    for steps, epochs in ((3, 4), (8, 2), (4, 2)):
+        seen.clear()
+        model.fit(x, steps_per_epoch=steps, epochs=epochs, **options)
+        assert seen == (batches * 4)[: steps * epochs]
+    seen.clear()
+    options["shuffle"] = True
+    model.fit(x, steps_per_epoch=2, epochs=4, **options)
+    passes = [sorted(sum(seen[:4], [])), sorted(sum(seen[4:], []))]
+    assert passes == [list(range(7))] * 2
 
 
 # Several outputs ------------------------------------------------------------------------------
@@ -371,7 +414,11 @@ class Stateless(Plain):
 
         (loss, others), gradients = jax.value_and_grad(loss_fn, has_aux=True)(trainable, others)
         trainable, optimizer = self.optimizer.stateless_apply(optimizer, gradients, trainable)
-        index = [i for i, v in enumerate(self.metrics_variables) if v is self.tracker.total or v is self.tracker.count]
+        index = [
+            i
+            for i, v in enumerate(self.metrics_variables)
+            if v is self.tracker.total or v is self.tracker.count
+        ]
         new = self.tracker.stateless_update_state([metrics[i] for i in index], loss)
         metrics = list(metrics)
         for i, value in zip(index, new, strict=True):

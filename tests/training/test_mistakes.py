@@ -92,8 +92,8 @@ MISTAKES = {
         "class_weight names the class 'b'",
     ),
     "too many steps": (
-        lambda: classifier().fit(X, Y, steps_per_epoch=3),
-        "steps_per_epoch=3, but the data has only 1 batches",
+        lambda: classifier().evaluate(X, Y, steps=3),
+        "steps=3, but the data has only 1 batches",
     ),
     "split of nothing": (
         lambda: classifier().fit(X, Y, validation_split=0.99),

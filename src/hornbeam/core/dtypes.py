@@ -3,6 +3,7 @@
 import contextlib
 import functools
 
+import jax
 import ml_dtypes
 import numpy as np
 
@@ -38,7 +39,7 @@ _FLOATS = {"bfloat16", "float8_e4m3fn", "float8_e5m2"}
 _NARROW = {"float64": "float32", "int64": "int32", "uint64": "uint32", "complex128": "complex64"}
 
 
-def standardize_dtype(dtype):
+def standardize_dtype(dtype) -> str:
     """The name of a dtype given as a name, a NumPy or JAX dtype, a Python type or `None`.
 
     Args:
@@ -103,6 +104,11 @@ def is_int_dtype(dtype):
     return standardize_dtype(dtype).startswith(("int", "uint"))
 
 
+def has_64_bits():
+    """Whether JAX is in its 64-bit mode; otherwise it has no types that wide."""
+    return jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
+
+
 def numpy_dtype(dtype):
     """The `np.dtype` of a standard name, including the types that NumPy lacks."""
     name = standardize_dtype(dtype)
@@ -111,7 +117,7 @@ def numpy_dtype(dtype):
     return np.dtype(object if name == "string" else name)
 
 
-def result_type(*dtypes):
+def result_type(*dtypes) -> str:
     """The dtype of a calculation that mixes `dtypes`.
 
     JAX's promotion, except that 64-bit types don't arise (they become 32-bit ones) and a Python
@@ -169,7 +175,7 @@ def _promote(a, b):
         return a if a_float else b
     bits = {**_INT_ORDER, **_UINT_ORDER}
     if (a in _INT_ORDER) == (b in _INT_ORDER):
-        return max(a, b, key=bits.get)
+        return max(a, b, key=bits.__getitem__)
     signed, unsigned = (a, b) if a in _INT_ORDER else (b, a)
     if bits[signed] > bits[unsigned]:
         return signed

@@ -9,6 +9,8 @@ import contextvars
 import functools
 import inspect
 import types
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +24,9 @@ _home = {}  # {class or function: ("keras.layers", "Dense")}
 _families = {}  # {"initializers": {"glorot_uniform": class, "GlorotUniform": class}}
 _registered = {}  # {"package>Name": object}
 _registered_names = {}  # {object: "package>Name"}
-_scoped = contextvars.ContextVar("custom_objects", default=types.MappingProxyType({}))
+_scoped: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar(
+    "custom_objects", default=types.MappingProxyType({})
+)
 
 
 def publish(module, namespace, names, aliases=()):
@@ -261,7 +265,7 @@ def _is_unserializable(value):
     )
 
 
-def serialize(obj):
+def serialize(obj) -> Any:
     """Describe an object as plain data (numbers, strings, lists, dicts).
 
     Args:
@@ -388,7 +392,7 @@ def _function_config(function):
 # Data to objects ---------------------------------------------------------------------------------
 
 
-def deserialize(config, custom_objects=None, safe_mode=True, **kwargs):
+def deserialize(config, custom_objects=None, safe_mode=True, **kwargs) -> Any:
     """Make the object that `serialize_keras_object` described.
 
     Args:
@@ -413,7 +417,7 @@ def deserialize(config, custom_objects=None, safe_mode=True, **kwargs):
         return _deserialize(config)
 
 
-def revive(config):
+def revive(config) -> dict[str, Any]:
     """The values of a constructor's config: descriptions become objects, the rest stays."""
     return {k: _revive_value(v) for k, v in config.items()}
 
@@ -428,7 +432,7 @@ def _revive_value(value):
     return value
 
 
-def _deserialize(config):
+def _deserialize(config) -> Any:
     if isinstance(config, list):
         return [_deserialize(x) for x in config]
     if not isinstance(config, dict):
@@ -505,7 +509,7 @@ def _find(module, name, registered_name, what):
     return found
 
 
-def get(family, identifier, custom_objects=None):
+def get(family, identifier, custom_objects=None) -> Any:
     """What a user means by a name, a config, a class or an object, in a family of objects.
 
     Args:

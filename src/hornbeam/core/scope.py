@@ -66,13 +66,22 @@ class enter:
         _current.reset(self.token)
 
 
-def bind(values, losses=None):
+class bind(enter):
     """Context manager: read and write variables through a copy of the dict `values`.
 
-    Yields the frame; its `values` hold every value written meanwhile. Variables that are absent
-    from `values` keep being read from their own arrays, but are never written.
+    Yields the copy, which holds every value written meanwhile. Variables that are absent from
+    `values` keep being read from their own arrays, but are never written.
     """
-    return enter(values=dict(values), losses=losses)
+
+    __slots__ = ("values",)
+
+    def __init__(self, values, losses=None):
+        self.values = dict(values)
+        super().__init__(values=self.values, losses=losses)
+
+    def __enter__(self):
+        super().__enter__()
+        return self.values
 
 
 def functionalize(fn, variables):
@@ -84,9 +93,9 @@ def functionalize(fn, variables):
     variables = list(variables)
 
     def pure(values, *args, **kwargs):
-        with bind(zip(variables, values, strict=True)) as frame:
+        with bind(zip(variables, values, strict=True)) as now:
             outputs = fn(*args, **kwargs)
-        return outputs, [frame.values[v] for v in variables]
+        return outputs, [now[v] for v in variables]
 
     return pure
 
@@ -122,11 +131,11 @@ def value_and_grad(fn, variables, has_aux=False):
 
         def pure(values):
             start = {**outer, **dict(zip(variables, values, strict=True))}
-            with bind(start, losses=[]) as frame:
+            with bind(start, losses=[]) as now:
                 result = fn(*args, **kwargs)
             loss, aux = result if has_aux else (result, None)
-            written[:] = [v for v, x in frame.values.items() if start.get(v) is not x]
-            return jnp.asarray(loss), (aux, [frame.values[v] for v in written])
+            written[:] = [v for v, x in now.items() if start.get(v) is not x]
+            return jnp.asarray(loss), (aux, [now[v] for v in written])
 
         with enter(autocast=None):
             values = [v.value for v in variables]

@@ -39,6 +39,8 @@ class KerasTensor:
     dtype: str = "float32"
     sparse = ragged = False
     ragged_rank = row_splits_dtype = None
+    node: "Node | None"
+    _keras_mask: "KerasTensor | None"
 
     def __init__(
         self,
@@ -325,7 +327,7 @@ def op(function=None, *, elementwise=False):
         output = function(*args, **kwargs)
         return masks.carry_mask(args, output) if elementwise else output
 
-    call.elementwise = elementwise
+    call.elementwise = elementwise  # pyright: ignore[reportAttributeAccessIssue]
     return call
 
 

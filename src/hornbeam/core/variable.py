@@ -5,6 +5,7 @@ import operator
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from . import dtypes, objects
 from .messages import expected, one_of
@@ -104,7 +105,7 @@ class Variable:
                 if dtype in (bool, int, float):
                     dtype = dtypes.standardize_dtype(dtype)
             self._dtype = dtypes.standardize_dtype(dtype)
-            if dtype is not None and self._dtype in ("float64", "int64") and not _x64():
+            if dtype is not None and self._dtype in ("float64", "int64") and not dtypes.has_64_bits():
                 self._dtype = self._dtype[:-2] + "32"
             with jax.ensure_compile_time_eval():
                 # A copy: the caller may change his array, and a training step frees ours.
@@ -166,7 +167,7 @@ class Variable:
         values = current().values
         if values is not None:
             values[self] = value
-        elif isinstance(value, jax.core.Tracer):
+        elif isinstance(value, Tracer):
             raise RuntimeError(_MSG_TRACED_ASSIGN.format(path=self.path))
         elif self._owner is not None:
             self._owner.write(self, value)
@@ -294,10 +295,6 @@ class Variable:
         memo[id(self)] = copy
         vars(copy).update(vars(self), _array=jnp.copy(self._uncast()), _owner=None)
         return copy
-
-
-def _x64():
-    return jax.config.jax_enable_x64
 
 
 def _plain(x):

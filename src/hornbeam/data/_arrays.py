@@ -49,13 +49,14 @@ class ArraySource:
         self.batch_size = int(batch_size)
         self.shuffle = bool(shuffle)
         self._placed = None
+        self._ahead = []  # what is left of this pass: tables of the rows of each batch
         if self.shuffle:
             # Keras draws one order that it doesn't use; so a seed gives the same epochs in both.
             np.random.permutation(self.num_rows)
 
     @property
     def num_batches(self):
-        """Batches in an epoch."""
+        """Batches in one pass over the data."""
         return -(-self.num_rows // self.batch_size)
 
     def batch_specs(self):
@@ -68,33 +69,52 @@ class ArraySource:
             self._placed = jax.tree.map(lambda a: jnp.asarray(a, _device_dtype(a)), self.data)
         return self._placed
 
-    def epoch(self, steps=None):
-        """The batches of one epoch: pairs `(arrays, rows)`.
+    def rewind(self):
+        """Start the next `take` at the beginning of a pass."""
+        self._ahead = []
 
-        `arrays` are on the device and `rows` is `[steps, batch size]`: the rows of each batch.
-        There are two pairs if the last batch is smaller, else one.
+    def take(self, count, width=1):
+        """The next batches. A pass over the data is followed by another one without a gap.
 
         Args:
-            steps: number of batches after which to stop.
+            count: how many, at most.
+            width: the size of the first axis of the result, at least `count`.
+
+        Returns:
+            `(batches, count)`: arrays `[width, batch size, …]` on the device, and how many batches
+            they hold; the rest is padding. A smaller last batch comes alone, with a width of 1.
         """
+        self._ahead = self._ahead or self._pass()
+        rows = self._ahead.pop(0)
+        if len(rows) > count:
+            self._ahead.insert(0, rows[count:])
+            rows = rows[:count]
+        count = len(rows)
+        if rows.shape[1] == self.batch_size and count < width:
+            rows = np.concatenate([rows, np.repeat(rows[:1], width - count, 0)])
+        return _gather(self.place(), rows), count
+
+    def _pass(self):
+        """The rows of each batch of a new pass: `[batches, batch size]`, and of a smaller last."""
         n, size = self.num_rows, self.batch_size
         order = np.random.permutation(n) if self.shuffle else np.arange(n)
         order = order.astype("int32")
-        if steps is not None:
-            order = order[: steps * size]
-        whole = len(order) // size * size
-        if whole:
-            yield self.place(), jnp.asarray(order[:whole].reshape(-1, size))
-        if whole < len(order):
-            yield self.place(), jnp.asarray(order[whole:].reshape(1, -1))
+        whole = n // size * size
+        tables = order[:whole].reshape(-1, size), order[whole:].reshape(1, -1)
+        return [rows for rows in tables if rows.size]
+
+
+@jax.jit
+def _gather(arrays, rows):
+    return jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), arrays)
 
 
 def _device_dtype(a):
     """The dtype on the device: 64-bit types become what the default types are."""
     name = str(a.dtype)
     if name == "float64":
-        return np.dtype(settings.floatx()) if not jax.config.jax_enable_x64 else a.dtype
-    if name in ("int64", "uint64") and not jax.config.jax_enable_x64:
+        return np.dtype(settings.floatx()) if not dtypes.has_64_bits() else a.dtype
+    if name in ("int64", "uint64") and not dtypes.has_64_bits():
         return np.dtype(name[:-2] + "32")
     return a.dtype
 

@@ -2,6 +2,8 @@
 
 import functools
 import warnings
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import jax
 
@@ -23,6 +25,8 @@ from ..core.variable import Variable
 from ..metrics import Metric
 from ._call import AmbientCall, Call, parameters
 from ._input_spec import InputSpec
+
+_T = TypeVar("_T")
 
 _MSG_NO_SUPER = """\
 {cls}.__init__ didn't call `super().__init__()` before anything else. Write
@@ -70,6 +74,12 @@ class Layer(Operation):
     >>> [v.path for v in layer.weights]
     ['linear/variable']
     """
+
+    built: bool
+    _weights: list[Variable]
+    _building: bool
+    _build_shapes: dict | None
+    _path: str | None
 
     def __init__(
         self,
@@ -414,7 +424,7 @@ class Layer(Operation):
                 "call it on data, or call `build(input_shape)`."
             )
 
-    def _state(self, *kinds):
+    def _state(self, *kinds: type[_T]) -> Iterator[_T]:
         """The variables, layers, metrics and seed generators in the attributes."""
         seen = set()
         for name, value in vars(self).items():
@@ -708,7 +718,7 @@ def _state_in(value):
             yield from _state_in(x)
 
 
-def _unique(values):
+def _unique(values: Iterable[_T]) -> list[_T]:
     return list({id(v): v for v in values}.values())
 
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from .. import ops
 from ..core import dtypes, masks, settings
@@ -250,7 +251,7 @@ def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False, ignore_cl
     Array([0.693, 0.288], dtype=float32)
     """
     y_pred = jnp.asarray(y_pred)
-    if not isinstance(y_true, jax.core.Tracer):
+    if not isinstance(y_true, Tracer):
         check_labels(y_true, y_pred.shape[axis], ignore_class)
     y_true = jnp.asarray(y_true).astype("int32")
     values = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits, axis)

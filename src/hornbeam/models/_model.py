@@ -70,6 +70,7 @@ class Model(Layer):
             _layers=[],
             _compiled=None,
             _programs={},
+            _auto_width={},
             optimizer=None,
             history=None,
             stop_training=False,
@@ -270,7 +271,7 @@ class Model(Layer):
         self.optimizer = self._compiled.optimizer
         self.loss = loss
         self.stop_training = False
-        self._programs = {}
+        self._programs, self._auto_width = {}, {}
 
     @property
     def compiled(self):
@@ -430,7 +431,8 @@ class Model(Layer):
             sample_weight: one weight per sample (or per time step); a list or dict for several
                 outputs.
             initial_epoch: number of the first epoch.
-            steps_per_epoch: number of steps after which an epoch ends.
+            steps_per_epoch: number of steps after which an epoch ends; the next goes on from there.
+                By default, one pass over the data.
             validation_steps: number of steps of a validation.
             validation_batch_size: batch size of validations.
             validation_freq: validate every so many epochs, or a list of epochs (from 1).
@@ -517,13 +519,13 @@ class Model(Layer):
         )
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
-        """One training step on one batch; returns the metrics since they were last reset."""
+        """One training step on one batch; returns its loss and metrics, as `evaluate` does."""
         self._need_compiled("train_on_batch")
         logs = loop.on_batch(self, "train", x, y, sample_weight, class_weight)
         return logs if return_dict else _as_list(logs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """The metrics with one batch more, without training."""
+        """The loss and metrics of one batch, without training."""
         self._need_compiled("test_on_batch")
         logs = loop.on_batch(self, "test", x, y, sample_weight)
         return logs if return_dict else _as_list(logs)

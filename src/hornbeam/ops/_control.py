@@ -20,9 +20,9 @@ from ._convert import array
 def _run(function, variables, values, args):
     """`(function(*args), new values)`, with `variables` bound to `values` meanwhile."""
     outer = current().values or {}
-    with bind({**outer, **dict(zip(variables, values, strict=True))}, losses=[]) as frame:
+    with bind({**outer, **dict(zip(variables, values, strict=True))}, losses=[]) as now:
         output = function(*args)
-    return output, [frame.values[v] for v in variables]
+    return output, [now[v] for v in variables]
 
 
 def _assigned(functions, args):
@@ -32,9 +32,9 @@ def _assigned(functions, args):
 
     def call(args):
         for function in functions:
-            with bind(outer, losses=[]) as frame:
+            with bind(outer, losses=[]) as now:
                 function(*args)
-            found.update((v, None) for v, x in frame.values.items() if outer.get(v) is not x)
+            found.update((v, None) for v, x in now.items() if outer.get(v) is not x)
 
     jax.eval_shape(call, args)
     return list(found)

@@ -80,7 +80,7 @@ def convert(x, dtype=None):
 def narrow(dtype):
     """The standard name of `dtype`; a 64-bit type only in JAX's 64-bit mode."""
     name = dtypes.standardize_dtype(dtype)
-    return name if jax.config.jax_enable_x64 else dtypes.result_type(name)
+    return name if dtypes.has_64_bits() else dtypes.result_type(name)
 
 
 # What users call --------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.core import Tracer
 
 from ..core.symbolic import op
 from ._convert import array, floats
@@ -11,7 +12,7 @@ from ._convert import array, floats
 def _segments(function, data, segment_ids, num_segments, is_sorted):
     ids = array(segment_ids)
     if num_segments is None:
-        if isinstance(ids, jax.core.Tracer):
+        if isinstance(ids, Tracer):
             raise ValueError(
                 "segment ops: in a compiled function the number of segments can't depend on "
                 "segment_ids; pass `num_segments`."

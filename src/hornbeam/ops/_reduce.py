@@ -8,6 +8,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 
 from ..core.symbolic import op
 from ._convert import array, floats, narrow
@@ -275,7 +276,7 @@ def bincount(x, weights=None, minlength=0, sparse=False):
     if sparse:
         raise ValueError("bincount: sparse should be False: XLA has dense arrays only.")
     x = array(x)
-    if isinstance(x, jax.core.Tracer):
+    if isinstance(x, Tracer):
         if not minlength:
             raise ValueError(
                 "bincount: in a compiled function the number of counts can't depend on x; pass "

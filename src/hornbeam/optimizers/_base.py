@@ -8,6 +8,7 @@ import warnings
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from ..core import dtypes, objects
 from ..core.messages import expected, unknown_keywords
@@ -306,7 +307,7 @@ class Optimizer(Configurable):
         variables = self._check_variables(grads, trainable_variables)
         grads, variables = _without_missing(grads, variables)
         grads = [g if isinstance(g, jax.Array) else jnp.asarray(g) for g in grads]
-        traced = current().values is not None or any(isinstance(g, jax.core.Tracer) for g in grads)
+        traced = current().values is not None or any(isinstance(g, Tracer) for g in grads)
         if traced or self._is_python_rate():
             self._apply(grads, variables)
         else:

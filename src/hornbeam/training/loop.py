@@ -55,8 +55,9 @@ def fit(
         names = ("validation x", "validation y", "validation sample_weight")
         size = validation_batch_size or train.batch_size
         validation = ArraySource(validation, size, names=names)
-    steps = _limit(steps_per_epoch, train, "steps_per_epoch")
-    epochs = _at_most(epochs, settings.max_epochs())
+    # More steps than the data has batches are fine: one pass follows another.
+    steps = _at_most(_checked_steps(steps_per_epoch, "steps_per_epoch") or train.num_batches)
+    epochs = min(epochs, settings.max_epochs() or epochs)
     prepare(model, train)
     for source in (train, validation):
         if source is not None:
@@ -87,6 +88,8 @@ def fit(
             callbacks.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
+        if model.optimizer is not None and model.optimizer.built:
+            model.optimizer.finalize_variable_values(model.trainable_variables)
         callbacks.on_train_end(logs)
     return model.history
 
@@ -105,6 +108,7 @@ def evaluate(model, x, y, *, batch_size, verbose, sample_weight, steps, callback
 def _evaluate(model, runner, source, limit, callbacks):
     with RunningState() as state:
         model.reset_metrics()
+        source.rewind()
         callbacks.on_test_begin()
         logs = runner.epoch(state, source, limit, callbacks)
         callbacks.on_test_end(logs)
@@ -133,11 +137,10 @@ def on_batch(model, kind, x, y=None, sample_weight=None, class_weight=None):
     if kind != "predict":
         prepare(model, source)
         model._compiled.check_targets(unpack(source.data)[1])
+        model.reset_metrics()
     outputs = [] if kind == "predict" else None
     with interrupts_deferrable(), RunningState() as state:
-        logs = Runner(model, kind).epoch(
-            state, source, None, CallbackList([], model=model), outputs
-        )
+        logs = Runner(model, kind).epoch(state, source, 1, CallbackList([], model=model), outputs)
     return logs if outputs is None else outputs[0]
 
 
@@ -147,80 +150,68 @@ class Runner:
     def __init__(self, model, kind):
         self.model, self.kind = model, kind
         self.run_batch = imperative_step(model, kind)
-        self.eager = model.run_eagerly
+        self.run = self._run_eagerly if model.run_eagerly else self._run_compiled
         wanted = model.steps_per_execution
-        self.automatic = wanted == "auto"
-        self.width = _AUTO_WIDTH if self.automatic else wanted
-        self.fuse = 1 if self.automatic else wanted
+        self.undecided = wanted == "auto" and kind not in model._auto_width
+        self.width = model._auto_width.get(kind, 1) if wanted == "auto" else wanted
 
-    def epoch(self, state, source, limit, callbacks, outputs=None):
-        """Run all batches of `source`; returns the last logs as a dict of floats.
+    def epoch(self, state, source, steps, callbacks, outputs=None):
+        """Run the next batches of `source`; returns the last logs as a dict of floats.
 
         Args:
             state: the `RunningState` that holds the variables.
             source: where the batches come from.
-            limit: number of batches.
+            steps: number of batches.
             callbacks: the `CallbackList`.
             outputs: list that predictions are appended to, as NumPy arrays.
         """
+        self._programs = {}  # of this epoch; a callback may have frozen a layer since the last one
         events = _Events(callbacks, self.kind)
-        steps_done, results, count = 0, None, 0
-        for arrays, rows in source.epoch(limit):
-            execute = self._eager if self.eager else self._compiled(state, arrays, rows)
-            start, total = jnp.int32(0), len(rows)
-            done = 0
-            while done < total:
-                count = min(self.fuse, total - done)
-                events.begin(steps_done)
-                began = time.perf_counter()
-                results, start = execute(arrays, rows, start, count)
-                if self.automatic and self.fuse == 1 and done:
-                    self._choose_fuse(results, began)
-                done += count
-                steps_done += count
-                if outputs is not None:
-                    outputs.append(_joined(results, count))
-                events.end(steps_done, results, count)
-                if self.model.stop_training and self.kind == "train":
-                    return _floats(results, count - 1)
+        done, results, count = 0, None, 0
+        while done < steps:
+            events.begin(done)
+            batches, count = source.take(min(self.width, steps - done), self.width)
+            began = time.perf_counter()
+            results = self.run(state, batches, count)
+            if self.undecided and done:  # the first call compiles
+                self._decide_width(results, began)
+            done += count
+            if outputs is not None:
+                outputs.append(_joined(results, count))
+            events.end(done, results, count)
+            if self.model.stop_training and self.kind == "train":
+                break
         return {} if outputs is not None else _floats(results, count - 1)
 
-    def _choose_fuse(self, results, began):
+    def _decide_width(self, results, began):
+        """Fuse as many steps as take about `_AUTO_SECONDS` together."""
         jax.block_until_ready(results)
         seconds = time.perf_counter() - began
-        self.fuse = max(1, min(self.width, int(_AUTO_SECONDS / max(seconds, 1e-9))))
+        self.width = max(1, min(_AUTO_WIDTH, int(_AUTO_SECONDS / seconds)))
+        self.model._auto_width[self.kind] = self.width
+        self.undecided = False
 
-    def _compiled(self, state, arrays, rows):
-        program, log_names = self._program(arrays, rows)
-        state.take(program.written)
+    def _run_compiled(self, state, batches, count):
+        size = jax.tree.leaves(batches)[0].shape[:2]
+        if size not in self._programs:
+            self._programs[size] = self._program(batches)
+            state.take(self._programs[size][0].written)
+        program, log_names = self._programs[size]
+        results = program.run(state, batches, _number(count))
+        return dict(zip(log_names, results, strict=True)) if log_names else results
 
-        def execute(arrays, rows, start, count):
-            results, after = program.run(state, arrays, rows, start, _number(count))
-            if log_names:
-                results = dict(zip(log_names, results, strict=True))
-            return results, after
-
-        return execute
-
-    def _program(self, arrays, rows):
+    def _program(self, batches):
         """The compiled program for such batches, compiled if it is the first time."""
         model = self.model
+        leaves, treedef = jax.tree.flatten(batches)
         variables = known_variables(model, self.kind)
-        leaves, treedef = jax.tree.flatten(arrays)
         key = (
             self.kind,
-            self.width,
             treedef,
-            tuple((a.shape, str(a.dtype)) for a in leaves),
-            rows.shape,
+            tuple((a.shape, a.dtype) for a in leaves),
             tuple(v.trainable for v in variables),
         )
         if key not in model._programs:
-            struct = lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype)
-            source = jax.tree.map(struct, arrays)
-            batch = jax.tree.map(
-                lambda a: jax.ShapeDtypeStruct((rows.shape[1], *a.shape[1:]), a.dtype), source
-            )
             log_names = []
 
             def step(batch):
@@ -231,19 +222,14 @@ class Runner:
                 log_names[:] = results
                 return list(results.values())
 
-            program = Program(step, variables, batch, source, struct(rows), self.width)
-            model._programs[key] = program, log_names
+            specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batches)
+            model._programs[key] = Program(step, variables, specs), log_names
         return model._programs[key]
 
-    def _eager(self, arrays, rows, start, count):
+    def _run_eagerly(self, state, batches, count):
         """The same steps as plain Python, for debugging."""
-        results = []
-        for row in rows[int(start) : int(start) + count]:
-            batch = jax.tree.map(lambda a, row=row: a[row], arrays)
-            results.append(self.run_batch(batch))
-        return jax.tree.map(lambda *xs: jnp.stack([jnp.asarray(x) for x in xs]), *results), (
-            start + count
-        )
+        results = [self.run_batch(jax.tree.map(lambda a, i=i: a[i], batches)) for i in range(count)]
+        return jax.tree.map(lambda *xs: jnp.stack([jnp.asarray(x) for x in xs]), *results)
 
 
 class _Events:
@@ -414,23 +400,25 @@ def _as_data(data):
     raise ValueError(expected("validation_data", "(x, y) or (x, y, sample_weight)", data))
 
 
-def _at_most(value, limit):
-    return value if limit is None else min(value, limit)
+def _at_most(steps):
+    return min(steps, settings.max_steps_per_epoch() or steps)
+
+
+def _checked_steps(steps, what):
+    if steps is not None and (not isinstance(steps, int) or steps < 1):
+        raise ValueError(expected(what, "an int of at least 1", steps))
+    return steps
 
 
 def _limit(steps, source, what):
     """The number of batches to run, out of those there are."""
     available = source.num_batches
-    if steps is not None:
-        if not isinstance(steps, int) or steps < 1:
-            raise ValueError(expected(what, "an int of at least 1", steps))
-        if steps > available:
-            raise ValueError(
-                f"{what}={steps}, but the data has only {available} batches "
-                f"({source.num_rows} rows in batches of {source.batch_size})."
-            )
-        available = steps
-    return _at_most(available, settings.max_steps_per_epoch())
+    if (_checked_steps(steps, what) or 0) > available:
+        raise ValueError(
+            f"{what}={steps}, but the data has only {available} batches "
+            f"({source.num_rows} rows in batches of {source.batch_size})."
+        )
+    return _at_most(steps or available)
 
 
 def _is_due(frequency, epoch):

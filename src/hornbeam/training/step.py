@@ -2,9 +2,8 @@
 
 A step is a function of a batch that reads and assigns variables and returns logs or predictions.
 It is traced once, as a pure function of the values of all variables that it touches. The compiled
-program runs it any number of times in a loop over batches that it gathers itself from arrays on
-the device: one dispatch for many steps, and the same machine code however many they are, so that
-fusing steps changes no bit of the result.
+program runs it in a loop over stacked batches: one dispatch for one step or for many, and the same
+body however many they are, so that fusing steps changes no bit of the result.
 """
 
 import functools
@@ -80,46 +79,41 @@ class Program:
     Args:
         step: function of a batch.
         variables: the variables it is expected to touch; others are found by tracing.
-        batch: a batch like those to come, as a tree of `jax.ShapeDtypeStruct`.
-        source: the arrays that batches are gathered from, as a tree of `ShapeDtypeStruct`.
-        rows: `ShapeDtypeStruct` of the table of row numbers, `[steps, batch size]`.
-        width: the largest number of steps in one call.
+        batches: batches like those to come, stacked, as a tree of `jax.ShapeDtypeStruct`.
     """
 
-    def __init__(self, step, variables, batch, source, rows, width=1):
+    def __init__(self, step, variables, batches):
+        batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), batches)
         traced = _trace(step, variables, batch)
         self.read, self.written = traced.read, traced.written
-        self.width = width
-        loop = functools.partial(_loop, traced, width)
 
         def specs(variables):
             return [jax.ShapeDtypeStruct(v.shape, v._array.dtype) for v in variables]
 
-        number = jax.ShapeDtypeStruct((), np.dtype("int32"))
-        lowered = jax.jit(loop, donate_argnums=0).lower(
-            specs(self.written), specs(self.read), source, rows, number, number
-        )
+        loop = jax.jit(functools.partial(_loop, traced), donate_argnums=0)
+        width, size = jax.tree.leaves(batches)[0].shape[:2]
+        # Where each row of each batch is among the stacked ones; one more, for a shape above 1.
+        self._places = jnp.arange((width + 1) * size, dtype="int32").reshape(-1, size)
+        count = jax.ShapeDtypeStruct((), np.dtype("int32"))
+        lowered = loop.lower(specs(self.written), specs(self.read), batches, self._places, count)
         self._compiled = lowered.compile()
 
-    def run(self, state, source, rows, start, count):
-        """Run `count` steps on the batches `rows[start:start + count]`.
+    def run(self, state, batches, count):
+        """Run the step on the first `count` of the stacked batches, one after the other.
 
         Args:
             state: the `RunningState` that has taken `self.written`.
-            source: tree of arrays; batches are gathered along their first axis.
-            rows: `[steps, batch size]` row numbers on the device.
-            start: number of the first step, on the device.
-            count: how many, on the device; at most `width`.
+            batches: tree of arrays `[width, …]`.
+            count: how many, on the device.
 
         Returns:
-            `(results, start + count)`: a tree of arrays `[width, …]`, of which the first `count`
-            are meant, and the number of the next step.
+            A tree of arrays `[width, …]`: the results, of which the first `count` are meant.
         """
         written, read = state.get(self.written), [array_of(v) for v in self.read]
         with uninterrupted():
-            values, results, after = self._compiled(written, read, source, rows, start, count)
+            values, results = self._compiled(written, read, batches, self._places, count)
             state.update(self.written, values)
-        return results, after
+        return results
 
 
 class _Traced:
@@ -149,10 +143,11 @@ def _trace(step, variables, batch):
 
         def pure(values, batch, variables=variables, written=written, unbound=unbound):
             start = dict(zip(variables, values, strict=True))
-            with enter(values=dict(start), losses=[], unbound=unbound) as frame:
+            now = dict(start)
+            with enter(values=now, losses=[], unbound=unbound):
                 results = jax.tree.map(jnp.asarray, step(batch))
-            written[:] = [v for v, x in frame.values.items() if start.get(v) is not x]
-            return [frame.values[v] for v in written], results
+            written[:] = [v for v, x in now.items() if start.get(v) is not x]
+            return [now[v] for v in written], results
 
         specs = [jax.ShapeDtypeStruct(v.shape, v._array.dtype) for v in variables]
         closed, (_, results) = jax.make_jaxpr(pure, return_shape=True)(specs, batch)
@@ -162,18 +157,22 @@ def _trace(step, variables, batch):
         variables += dict.fromkeys(missed)
 
 
-def _loop(traced, width, written, read, source, rows, start, count):
-    def batch_at(step):
-        row = jax.lax.dynamic_index_in_dim(rows, step, keepdims=False)
-        return jax.tree.map(lambda a: a.at[row].get(mode="promise_in_bounds"), source)
+def _loop(traced, written, read, batches, places, count):
+    width = jax.tree.leaves(batches)[0].shape[0]
+    rows = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), batches)
+
+    def batch_at(i):
+        # XLA can see that `batches[i]` is `batches[0]` where the width is 1, and would then compile
+        # another body for it, with other roundings. What `places` holds it can't see.
+        place = jax.lax.dynamic_index_in_dim(places, i, keepdims=False)
+        return jax.tree.map(lambda a: a.at[place].get(mode="promise_in_bounds"), rows)
 
     def body(i, carry):
         written, results = carry
-        written, result = traced(written, read, batch_at(start + i))
+        written, result = traced(written, read, batch_at(i))
         put = lambda all, one: jax.lax.dynamic_update_index_in_dim(all, one, i, 0)
         return written, jax.tree.map(put, results, result)
 
-    shapes = jax.eval_shape(lambda w: traced(w, read, batch_at(start))[1], written)
+    shapes = jax.eval_shape(lambda w: traced(w, read, batch_at(0))[1], written)
     results = jax.tree.map(lambda s: jnp.zeros((width, *s.shape), s.dtype), shapes)
-    written, results = jax.lax.fori_loop(0, count, body, (written, results))
-    return written, results, start + count
+    return jax.lax.fori_loop(0, count, body, (written, results))
