@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import settings
+from ..core import dtypes, settings
 from ..core.messages import expected, shown
 from ..core.variable import Variable
 
