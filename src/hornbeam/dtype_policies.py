@@ -1,5 +1,7 @@
 """Dtype policies: in which type a layer computes, and in which it keeps its variables."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -78,7 +80,7 @@ class FloatDTypePolicy(DTypePolicy):
         super().__init__(name)
 
 
-def convert_input(x, dtype):
+def convert_input(x, dtype) -> Any:
     """`x` as an array, in `dtype` if both that and the array's own are float types.
 
     NumPy's float64 means the default float type. Arrays of strings stay NumPy arrays.

@@ -115,7 +115,9 @@ def binomial(shape, counts, probabilities, dtype=None, seed=None):
     Both may be arrays that broadcast to `shape`.
     """
     dtype = _float("binomial", dtype)
-    return jax.random.binomial(draw_seed(seed), counts, probabilities, _shape(shape), dtype)
+    return jax.random.binomial(
+        jnp.asarray(draw_seed(seed)), counts, probabilities, _shape(shape), dtype
+    )
 
 
 @op

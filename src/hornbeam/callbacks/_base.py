@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +31,8 @@ class Callback:
     """
 
     # On the class, for subclasses that don't call `super().__init__()`.
-    params = None
-    _model = None
+    params: Any = None
+    _model: Any = None
 
     def __init__(self):
         self.params = None
@@ -136,7 +137,7 @@ class MonitorCallback(Callback):
         min_delta: by how much a value has to be better to count.
     """
 
-    def __init__(self, monitor="val_loss", mode="auto", best=None, min_delta=0):
+    def __init__(self, monitor="val_loss", mode="auto", best=None, min_delta: float = 0):
         super().__init__()
         self.monitor = monitor
         self.mode = one_of(f"{type(self).__name__}'s mode", mode, ("auto", "min", "max"))

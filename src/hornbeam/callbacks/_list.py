@@ -150,15 +150,14 @@ def _flatten(callbacks):
 
 def _passing_on(event):
     """The method of `CallbackList` for one event: tell the listeners."""
-    if "batch" in event or "epoch" in event:
 
-        def method(self, index, logs=None):
-            self._tell(event, index, logs)
-    else:
+    def numbered(self, index, logs=None):
+        self._tell(event, index, logs)
 
-        def method(self, logs=None):
-            self._tell(event, logs)
+    def plain(self, logs=None):
+        self._tell(event, logs)
 
+    method = numbered if "batch" in event or "epoch" in event else plain
     method.__name__, method.__doc__ = event, f"Pass `{event}` on."
     return method
 

@@ -157,7 +157,7 @@ class Progbar:
 
     def _seconds_per_step(self):
         """Without the first report, in which programs were compiled, once there is a second."""
-        if self._stopped is None:
+        if self._first is None or self._stopped is None:
             return 0.0
         (first, before), (last, done) = self._first, self._stopped
         if done > before:
@@ -196,11 +196,11 @@ class ProgbarLogger(Callback):
     """Draws the progress bar of `fit`, `evaluate` and `predict`, at most ten times a second."""
 
     interval = 0.1
+    _bar: Progbar
 
     def __init__(self):
         super().__init__()
         self.verbose = 1
-        self._bar = None
         self._in_fit = False
         self._steps = 0  # done in this epoch
         self._last_steps = None  # done in the epoch before

@@ -1,6 +1,8 @@
 """Callbacks that steer the training: learning rates, and when to stop."""
 
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +27,7 @@ class LearningRateScheduler(Callback):
     >>> halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
     """
 
-    def __init__(self, schedule, verbose=0):
+    def __init__(self, schedule: Callable[..., Any], verbose=0):
         super().__init__()
         if not callable(schedule):
             raise TypeError(expected("schedule", "a function of (epoch, learning_rate)", schedule))

@@ -2,6 +2,7 @@
 
 import os
 import time
+import types
 
 import jax
 import numpy as np
@@ -75,7 +76,7 @@ class TensorBoard(Callback):
         self._profiling = self._profiled = False
 
     @property
-    def summary(self):
+    def summary(self) -> types.ModuleType:
         """The package that writes the files."""
         return _tensorboardx()
 

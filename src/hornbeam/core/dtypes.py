@@ -77,7 +77,7 @@ def standardize_dtype(dtype) -> str:
 @functools.lru_cache(maxsize=256)
 def _name(dtype):
     # A random key of JAX has an extended dtype, which np.dtype refuses.
-    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None)
+    name = getattr(dtype, "name", "") or getattr(dtype, "__name__", "")
     if name not in ALLOWED:
         with contextlib.suppress(TypeError):
             name = np.dtype(dtype).name
@@ -139,7 +139,7 @@ def result_type(*dtypes) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _result_type(floatx, *dtypes):
+def _result_type(floatx, *dtypes) -> str:
     from_literal = float in dtypes and not any(
         d not in (bool, int, float) and is_float_dtype(d) for d in dtypes
     )
@@ -159,7 +159,7 @@ _INT_ORDER = {"int4": 4, "int8": 8, "int16": 16, "int32": 32}
 _UINT_ORDER = {"uint4": 4, "uint8": 8, "uint16": 16, "uint32": 32}
 
 
-def _promote(a, b):
+def _promote(a: str, b: str) -> str:
     """Two array types; NumPy's table with bfloat16 and without growing to 64 bits."""
     if a == b or b == "bool":
         return a

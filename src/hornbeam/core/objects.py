@@ -449,9 +449,10 @@ def _deserialize(config) -> Any:
         return cls
     if inner is None:  # the class itself was described
         return cls
-    if not hasattr(cls, "from_config"):
+    make = getattr(cls, "from_config", None)
+    if make is None:
         raise ValueError(f"'{name}' can't be made from a config: it has no `from_config`.")
-    obj = cls.from_config(inner)
+    obj = make(inner)
     for key, method in (
         ("build_config", "build_from_config"),
         ("compile_config", "compile_from_config"),
@@ -487,7 +488,7 @@ _SPECIAL = {
 _PRIVATE = "keras.src."
 
 
-def _find(module, name, registered_name, what):
+def _find(module, name, registered_name, what) -> Any:
     for candidate in (registered_name, name):
         if candidate and (found := _custom(candidate)) is not None:
             return found

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import export
+from jax.typing import DTypeLike
 
 from . import dtypes, masks
 from .naming import auto_name
@@ -45,9 +46,9 @@ class KerasTensor:
     def __init__(
         self,
         shape,
-        dtype="float32",
-        sparse=False,
-        ragged=False,
+        dtype: DTypeLike | None = "float32",
+        sparse: bool | None = False,
+        ragged: bool | None = False,
         record_history=True,
         name=None,
         **kwargs,

@@ -26,6 +26,22 @@ let the new values be returned, with `layer.stateless_call(...)` or
 In a `train_step`, use `keras.value_and_grad(fn, variables)` in place of `jax.value_and_grad`."""
 
 
+def _plain(x):
+    return x.value if isinstance(x, Variable) else x
+
+
+def _unary(function):
+    return lambda self: function(self.value)
+
+
+def _binary(function):
+    return lambda self, other: function(self.value, _plain(other))
+
+
+def _both_ways(function):
+    return _binary(function), lambda self, other: function(_plain(other), self.value)
+
+
 class Variable:
     """A mutable array with a name: the state of layers, metrics and optimizers.
 
@@ -105,7 +121,11 @@ class Variable:
                 if dtype in (bool, int, float):
                     dtype = dtypes.standardize_dtype(dtype)
             self._dtype = dtypes.standardize_dtype(dtype)
-            if dtype is not None and self._dtype in ("float64", "int64") and not dtypes.has_64_bits():
+            if (
+                dtype is not None
+                and self._dtype in ("float64", "int64")
+                and not dtypes.has_64_bits()
+            ):
                 self._dtype = self._dtype[:-2] + "32"
             with jax.ensure_compile_time_eval():
                 # A copy: the caller may change his array, and a training step frees ours.
@@ -260,6 +280,30 @@ class Variable:
     # owners: two variables are never the same key.
     __hash__ = object.__hash__
 
+    __neg__ = _unary(operator.neg)
+    __pos__ = _unary(operator.pos)
+    __abs__ = _unary(operator.abs)
+    __invert__ = _unary(operator.invert)
+
+    __eq__ = _binary(operator.eq)
+    __ne__ = _binary(operator.ne)
+    __lt__ = _binary(operator.lt)
+    __le__ = _binary(operator.le)
+    __gt__ = _binary(operator.gt)
+    __ge__ = _binary(operator.ge)
+
+    __add__, __radd__ = _both_ways(operator.add)
+    __sub__, __rsub__ = _both_ways(operator.sub)
+    __mul__, __rmul__ = _both_ways(operator.mul)
+    __truediv__, __rtruediv__ = _both_ways(operator.truediv)
+    __floordiv__, __rfloordiv__ = _both_ways(operator.floordiv)
+    __mod__, __rmod__ = _both_ways(operator.mod)
+    __pow__, __rpow__ = _both_ways(operator.pow)
+    __matmul__, __rmatmul__ = _both_ways(operator.matmul)
+    __and__, __rand__ = _both_ways(operator.and_)
+    __or__, __ror__ = _both_ways(operator.or_)
+    __xor__, __rxor__ = _both_ways(operator.xor)
+
     def __jax_array__(self):
         return self.value
 
@@ -297,45 +341,7 @@ class Variable:
         return copy
 
 
-def _plain(x):
-    return x.value if isinstance(x, Variable) else x
-
-
 def _callable_or_none(variable, what, value):
     if value is not None and not callable(value):
         raise ValueError(expected(f"Variable {variable.path}: {what}", "callable", value))
     return value
-
-
-def _unary(function):
-    return lambda self: function(self.value)
-
-
-def _binary(function):
-    return lambda self, other: function(self.value, _plain(other))
-
-
-def _reflected(function):
-    return lambda self, other: function(_plain(other), self.value)
-
-
-for _name in ("neg", "pos", "abs", "invert"):
-    setattr(Variable, f"__{_name}__", _unary(getattr(operator, f"__{_name}__")))
-for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
-    setattr(Variable, f"__{_name}__", _binary(getattr(operator, f"__{_name}__")))
-for _name in [
-    "add",
-    "sub",
-    "mul",
-    "truediv",
-    "floordiv",
-    "mod",
-    "pow",
-    "matmul",
-    "and",
-    "or",
-    "xor",
-]:
-    _function = getattr(operator, f"__{_name}__")
-    setattr(Variable, f"__{_name}__", _binary(_function))
-    setattr(Variable, f"__r{_name}__", _reflected(_function))

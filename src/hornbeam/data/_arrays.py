@@ -69,20 +69,26 @@ class ArraySource:
             self._placed = jax.tree.map(lambda a: jnp.asarray(a, _device_dtype(a)), self.data)
         return self._placed
 
+    @property
+    def batch_bytes(self):
+        """The size of a batch on the device."""
+        leaves = jax.tree.leaves(self.batch_specs())
+        return sum(a.size * a.dtype.itemsize for a in leaves) // self.num_rows * self.batch_size
+
     def rewind(self):
         """Start the next `take` at the beginning of a pass."""
         self._ahead = []
 
-    def take(self, count, width=1):
+    def take(self, count, stacked=1):
         """The next batches. A pass over the data is followed by another one without a gap.
 
         Args:
             count: how many, at most.
-            width: the size of the first axis of the result, at least `count`.
+            stacked: the size of the first axis of the result, at least `count`.
 
         Returns:
-            `(batches, count)`: arrays `[width, batch size, …]` on the device, and how many batches
-            they hold; the rest is padding. A smaller last batch comes alone, with a width of 1.
+            `(batches, count)`: arrays `[stacked, batch size, …]` on the device, and how many
+            batches they hold; the rest is padding. A smaller last batch comes alone.
         """
         self._ahead = self._ahead or self._pass()
         rows = self._ahead.pop(0)
@@ -90,8 +96,8 @@ class ArraySource:
             self._ahead.insert(0, rows[count:])
             rows = rows[:count]
         count = len(rows)
-        if rows.shape[1] == self.batch_size and count < width:
-            rows = np.concatenate([rows, np.repeat(rows[:1], width - count, 0)])
+        if rows.shape[1] == self.batch_size and count < stacked:
+            rows = np.concatenate([rows, np.repeat(rows[:1], stacked - count, 0)])
         return _gather(self.place(), rows), count
 
     def _pass(self):

@@ -173,7 +173,7 @@ class Softmax(Layer):
     Array([[0.25, 0.75]], dtype=float32)
     """
 
-    def __init__(self, axis=-1, **kwargs):
+    def __init__(self, axis: int | list[int] | tuple[int, ...] = -1, **kwargs):
         super().__init__(**kwargs)
         self.axis = axis
         self.supports_masking = True
@@ -185,11 +185,12 @@ class Softmax(Layer):
             # Finite, so that a row without any position gives no nan.
             lowest = jnp.finfo(inputs.dtype).min / 2
             inputs = inputs + jnp.where(mask, 0, lowest).astype(inputs.dtype)
-        axis = tuple(self.axis) if isinstance(self.axis, list) else self.axis
-        if isinstance(axis, tuple) and len(axis) > 1:
+        axes = list(self.axis) if isinstance(self.axis, (list, tuple)) else [self.axis]
+        if len(axes) > 1:
+            axis = tuple(axes)
             shifted = jnp.exp(inputs - jnp.max(inputs, axis=axis, keepdims=True))
             return shifted / jnp.sum(shifted, axis=axis, keepdims=True)
-        return activations.softmax(inputs, axis=axis[0] if isinstance(axis, tuple) else axis)
+        return activations.softmax(inputs, axis=axes[0])
 
 
 def _axes_list(axes):

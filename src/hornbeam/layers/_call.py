@@ -66,7 +66,7 @@ class Call:
 
     @property
     def first(self):
-        return self.arguments.get(self.first_name)
+        return next(iter(self.arguments.values()), None)
 
     def tensors(self):
         """`{name: value}` of the arguments that hold tensors, without masks and flags."""

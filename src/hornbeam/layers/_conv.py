@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from .. import activations, constraints, initializers, regularizers
 from ..core import settings
 from ..core.messages import one_of
+from ..core.variable import Variable
 from ..ops._conv import convolve
 from ._arguments import int_tuple, positive_int, refuse_unfinished, with_defaults
 from ._base import Layer
@@ -14,9 +15,9 @@ from ._input_spec import InputSpec
 class BaseConv(Layer):
     """Convolution over `rank` spatial axes: every output is a weighted sum of a window."""
 
-    rank = None  # set by the subclasses
+    rank: int  # set by the subclasses
     paddings = ("valid", "same")
-    kernel = None
+    kernel: Variable = None  # pyright: ignore[reportAssignmentType]  # until it is built
 
     def __init_subclass__(cls, rank=None, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -121,7 +122,7 @@ class BaseConv(Layer):
 
     def call(self, inputs):
         outputs = self.convolution_op(inputs, self.kernel.value)
-        if self.use_bias:
+        if self.bias is not None:
             bias = self.bias.value
             if self.data_format == "channels_first":
                 bias = bias.reshape(-1, *(1,) * self.rank)

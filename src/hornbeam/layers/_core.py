@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from .. import activations, constraints, initializers, regularizers
 from ..core import dtypes, objects
 from ..core.messages import expected
+from ..core.variable import Variable
 from ._arguments import positive_int, refuse_unfinished
 from ._base import Layer
 from ._input_spec import InputSpec
@@ -33,7 +34,7 @@ class Dense(Layer):
     (2, 4)
     """
 
-    kernel = None
+    kernel: Variable = None  # pyright: ignore[reportAssignmentType]  # until it is built
     variable_serialization_spec = {None: ["kernel", "bias"]}
 
     def __init__(
@@ -92,7 +93,7 @@ class Dense(Layer):
 
     def call(self, inputs, training=None):
         outputs = inputs @ self.kernel.value
-        if self.use_bias:
+        if self.bias is not None:
             outputs = outputs + self.bias.value
         return self.activation(outputs)
 
@@ -129,7 +130,7 @@ class Embedding(Layer):
     Array([[ True,  True, False]], dtype=bool)
     """
 
-    embeddings = None
+    embeddings: Variable = None  # pyright: ignore[reportAssignmentType]  # until it is built
     variable_serialization_spec = {None: ["embeddings"]}
 
     def __init__(

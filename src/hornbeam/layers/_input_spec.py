@@ -40,7 +40,7 @@ class InputSpec(Configurable):
     ):
         self.dtype = None if dtype is None else dtypes.standardize_dtype(dtype)
         self.shape = None if shape is None else standardize_shape(shape)
-        self.ndim = ndim if shape is None else len(self.shape)
+        self.ndim = ndim if self.shape is None else len(self.shape)
         self.max_ndim = max_ndim
         self.min_ndim = min_ndim
         self.axes = {int(k): v for k, v in (axes or {}).items()}

@@ -1,6 +1,7 @@
 """Layers with several inputs and one output, and their functional forms."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ class Merge(Layer):
     position of the output counts (is not masked) if it does in any of the inputs that have a mask.
     """
 
-    merge = None  # function of two arrays, set by the subclasses
+    merge: Callable[..., jax.Array]  # of two arrays; set by the subclasses
     count = None  # how many inputs it takes, `None` for any number
 
     def __init__(self, **kwargs):
@@ -215,7 +216,7 @@ class Dot(Merge):
         if self.normalize:
             inputs = [_unit_length(x, axis) for axis, x in zip(axes, inputs)]
         contracted = ((axes[0],), (axes[1],))
-        outputs = jax.lax.dot_general(*inputs, (contracted, ((0,), (0,))))
+        outputs = jax.lax.dot_general(*inputs, dimension_numbers=(contracted, ((0,), (0,))))
         return outputs if outputs.ndim > 1 else outputs[:, None]
 
     def compute_mask(self, inputs, mask=None):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from .. import constraints, initializers, regularizers
 from ..core.messages import expected
+from ..core.variable import Variable
 from ._arguments import refuse_unfinished
 from ._base import Layer
 from ._input_spec import InputSpec
@@ -42,6 +43,9 @@ class BatchNormalization(Layer):
     >>> layer.moving_mean.numpy()
     array([0.02], dtype=float32)
     """
+
+    gamma: Variable  # `None` without `scale`
+    beta: Variable  # `None` without `center`
 
     def __init__(
         self,
@@ -162,6 +166,9 @@ class LayerNormalization(Layer):
     >>> keras.layers.LayerNormalization(epsilon=0.0)(np.array([[1.0, 3.0]]))
     Array([[-1.,  1.]], dtype=float32)
     """
+
+    gamma: Variable  # `None` without `scale`
+    beta: Variable  # `None` without `center`
 
     def __init__(
         self,

@@ -1,5 +1,8 @@
 """Pooling layers: windows or whole inputs become one number per channel."""
 
+from collections.abc import Callable
+
+import jax
 import jax.numpy as jnp
 
 from ..core import settings
@@ -14,8 +17,8 @@ from ._input_spec import InputSpec
 class BasePooling(Layer):
     """Reduces every window over `rank` spatial axes."""
 
-    rank = None  # set by the subclasses
-    reduce = None  # `max_pool` or `avg_pool`
+    rank: int  # set by the subclasses
+    reduce: Callable[..., jax.Array]  # `max_pool` or `avg_pool`
 
     def __init__(
         self, pool_size, strides=None, padding="valid", data_format=None, name=None, **kwargs
@@ -162,11 +165,12 @@ class BaseGlobalPooling(Layer):
         keepdims: whether the spatial axes remain, with size 1.
     """
 
-    rank = None  # set by the subclasses
+    rank: int  # set by the subclasses
 
     def __init_subclass__(cls, rank=None, **kwargs):
         super().__init_subclass__(**kwargs)
-        cls.rank = rank
+        if rank is not None:
+            cls.rank = rank
 
     def __init__(self, data_format=None, keepdims=False, **kwargs):
         super().__init__(**kwargs)

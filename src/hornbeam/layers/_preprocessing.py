@@ -1,5 +1,7 @@
 """Layers that bring numbers into a range, with parameters given or learned from data."""
 
+from typing import Any
+
 import numpy as np
 
 from ..core import settings
@@ -124,7 +126,7 @@ class Normalization(Layer):
         """The variance that is divided out, in a shape that broadcasts to the inputs'."""
         return self._parameter(self.input_variance, "adapt_variance")
 
-    def _parameter(self, given, variable):
+    def _parameter(self, given, variable) -> Any:
         if self._kept is None:
             return given
         if given is None:
@@ -166,6 +168,7 @@ class Normalization(Layer):
 
     def _measure(self, chunk):
         """Number, mean, and sum of squared differences from it, of the elements reduced."""
+        assert self._kept is not None  # it is built
         if chunk.ndim != len(self._kept):
             raise ValueError(
                 f"Layer '{self.path}' (Normalization): adapt's data should have "

@@ -58,7 +58,7 @@ class Dropout(Layer):
 class _SpatialDropout(Dropout):
     """Dropout of whole channels."""
 
-    rank = None  # set by the subclasses
+    rank: int  # set by the subclasses
 
     def __init__(self, rate, data_format=None, seed=None, name=None, dtype=None):
         super().__init__(rate, seed=seed, name=name, dtype=dtype)

@@ -1,6 +1,7 @@
 """Layers that rearrange, pad, crop or repeat."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -128,7 +129,7 @@ class RepeatVector(Layer):
 class _Spatial(Layer):
     """A layer that acts on the `rank` spatial axes, each by itself."""
 
-    rank = None  # set by the subclasses
+    rank: int  # set by the subclasses
 
     def __init__(self, data_format=None, **kwargs):
         super().__init__(**kwargs)
@@ -141,6 +142,8 @@ class _Spatial(Layer):
 
 
 class _ZeroPadding(_Spatial):
+    padding: tuple
+
     def __init__(self, padding, data_format=None, **kwargs):
         super().__init__(data_format, **kwargs)
         pairs = margins(f"{type(self).__name__}'s padding", padding, self.rank)
@@ -214,6 +217,8 @@ class ZeroPadding3D(_ZeroPadding):
 
 
 class _Cropping(_Spatial):
+    cropping: tuple
+
     def __init__(self, cropping, data_format=None, **kwargs):
         super().__init__(data_format, **kwargs)
         self.cropping = margins(f"{type(self).__name__}'s cropping", cropping, self.rank)
@@ -292,6 +297,8 @@ class Cropping3D(_Cropping):
 
 
 class _UpSampling(_Spatial):
+    size: Any  # tuple of ints, or an int for one axis
+
     def __init__(self, size, data_format=None, **kwargs):
         super().__init__(data_format, **kwargs)
         self.size = int_tuple(f"{type(self).__name__}'s size", size, self.rank)

@@ -1,6 +1,7 @@
 """`Loss`, and the one place where values, sample weights and masks become a number."""
 
 import inspect
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -96,7 +97,7 @@ class Loss(Configurable):
 class FunctionLoss(Loss):
     """A loss over a function; every other constructor argument is handed to the function."""
 
-    function = None
+    function: Callable[..., jax.Array]  # set by the subclasses
 
     def call(self, y_true, y_pred):
         names = objects.constructor_parameters(type(self))

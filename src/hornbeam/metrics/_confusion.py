@@ -1,5 +1,7 @@
 """Counts of right and wrong decisions at thresholds, and what is computed from them."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -304,7 +306,9 @@ class _RateAtRate(_Counter):
     """The best rate over all thresholds where another rate is at least a given number."""
 
     _direction = "up"
-    _wanted = _required = None  # functions of the four counts
+    # Functions of the four counts.
+    _wanted: Callable[..., jax.Array]
+    _required: Callable[..., jax.Array]
 
     def __init__(self, at_least, what, num_thresholds, class_id, name, dtype):
         super().__init__(dtype=dtype, name=name)
@@ -519,17 +523,18 @@ class AUC(_Counter):
             return
         shape = (self.num_thresholds,)
         if self.multi_label:
-            if len(y_true_shape) != 2:
+            labels = tuple(y_true_shape or ())
+            if len(labels) != 2:
                 raise ValueError(
                     "AUC with multi_label=True takes labels of shape (batch_size, num_labels); "
-                    f"received {tuple(y_true_shape)}."
+                    f"received {labels}."
                 )
-            shape = (self.num_thresholds, y_true_shape[-1])
-            if self.label_weights is not None and len(self.label_weights) != y_true_shape[-1]:
+            shape = (self.num_thresholds, labels[-1])
+            if self.label_weights is not None and len(self.label_weights) != labels[-1]:
                 raise ValueError(
                     expected(
                         "AUC's label_weights",
-                        f"one weight for each of the {y_true_shape[-1]} labels",
+                        f"one weight for each of the {labels[-1]} labels",
                         self.label_weights,
                     )
                 )

@@ -24,7 +24,7 @@ class Mean(Metric):
     2.0
     """
 
-    def __init__(self, name="mean", dtype=None):
+    def __init__(self, name: str | None = "mean", dtype=None):
         super().__init__(dtype=dtype, name=name)
         self.total = self.add_weight(name="total")
         self.count = self.add_weight(name="count")

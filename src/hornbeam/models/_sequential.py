@@ -44,7 +44,7 @@ class Sequential(Model):
         Raises:
             ValueError: if it is no layer, or a layer of that name is there already.
         """
-        if isinstance(layer, KerasTensor):
+        if isinstance(layer, KerasTensor) and layer.node is not None:
             layer = layer.node.operation
         if not isinstance(layer, Layer):
             if not callable(layer):

@@ -51,14 +51,15 @@ def summary_text(
         table.add_row(*row)
     # Narrower than the terminal, so that lines stay whole when they are copied.
     width = line_length or min(shutil.get_terminal_size().columns, 110 if connected else 80)
-    console = rich.console.Console(file=io.StringIO(), width=width, color_system=None)
+    text = io.StringIO()
+    console = rich.console.Console(file=text, width=width, color_system=None)
     console.print(f'Model: "{model.name}"', highlight=False)
     console.print(table)
     for what, variables in _totals(model):
         size = sum(v.size * _bytes(v) for v in variables)
         count = sum(v.size for v in variables)
         console.print(f" {what} params: {count:,} ({_readable(size)})", highlight=False)
-    return console.file.getvalue()
+    return text.getvalue()
 
 
 def _totals(model):

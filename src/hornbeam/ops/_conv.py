@@ -79,7 +79,8 @@ def avg_pool(x, window, strides, padding):
     else:
         total = _lax_sum_pool(wide, window, strides, padding)
     if padding == "VALID":
-        return (total / math.prod(window)).astype(x.dtype)
+        mean = total / math.prod(window)
+        return mean.astype(x.dtype)  # pyright: ignore[reportAttributeAccessIssue]
     return (total / _real_elements(x.shape[1:-1], window, strides, padding)).astype(x.dtype)
 
 
@@ -101,7 +102,7 @@ def _wide(x):
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
-def _taps(x, window, strides, padding, dilation=None, fill=0):
+def _taps(x, window, strides, padding, dilation=None, fill: float = 0):
     """Yields for every window position, in row-major order, what all windows see there.
 
     Padded with `fill`; each `[b, *out, c]`. Window reductions become elementwise
@@ -112,7 +113,9 @@ def _taps(x, window, strides, padding, dilation=None, fill=0):
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(x.shape[1:-1], reach, strides, padding)
     zero = (0, 0, 0)
-    x = lax.pad(x, jnp.asarray(fill, x.dtype), [zero, *((*p, 0) for p in padding), zero])
+    x = lax.pad(
+        x, jnp.asarray(fill, x.dtype), [zero, *((low, high, 0) for low, high in padding), zero]
+    )
     last = [(n - r) // s * s for n, r, s in zip(x.shape[1:-1], reach, strides)]
     for position in itertools.product(*map(range, window)):
         starts = [p * d for p, d in zip(position, dilation)]

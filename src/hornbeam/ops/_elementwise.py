@@ -200,7 +200,8 @@ def lcm(x1, x2):
 @op(elementwise=True)
 def ldexp(x1, x2):
     """`x1 * 2 ** x2`, for integers `x2`."""
-    return jnp.ldexp(*floats(x1), array(x2))
+    (x1,) = floats(x1)
+    return jnp.ldexp(x1, array(x2))
 
 
 @op(elementwise=True)
@@ -667,7 +668,8 @@ conj = conjugate
 @op(elementwise=True)
 def angle(x):
     """Angle of a complex number in radians."""
-    return jnp.angle(*floats(x))
+    (x,) = floats(x)
+    return jnp.angle(x)
 
 
 @op

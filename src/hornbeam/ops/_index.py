@@ -202,7 +202,8 @@ def digitize(x, bins):
     >>> keras.ops.digitize([0.2, 1.0, 6.4], [0.0, 1.0, 2.5])
     Array([1, 2, 3], dtype=int32)
     """
-    return jnp.digitize(*arrays(x, bins))
+    x, bins = arrays(x, bins)
+    return jnp.digitize(x, bins)
 
 
 @op

@@ -538,14 +538,12 @@ def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilo
     x = floats(x)
     shape = [1] * x.ndim
     shape[axis] = -1
-    mean, variance, offset, scale = (
-        v if v is None else jnp.reshape(floats(v), shape) for v in (mean, variance, offset, scale)
-    )
-    factor = jax.lax.rsqrt(variance + epsilon)
+    along_axis = lambda v: jnp.reshape(floats(v), shape)
+    factor = jax.lax.rsqrt(along_axis(variance) + epsilon)
     if scale is not None:
-        factor = factor * scale
-    y = (x - mean) * factor
-    return y if offset is None else y + offset
+        factor = factor * along_axis(scale)
+    y = (x - along_axis(mean)) * factor
+    return y if offset is None else y + along_axis(offset)
 
 
 @op

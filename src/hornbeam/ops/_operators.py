@@ -32,13 +32,16 @@ def attach():
         setattr(KerasTensor, f"__r{name}__", _reflected(op))
     for name, op in _UNARY.items():
         setattr(KerasTensor, f"__{name}__", _method(op))
-    KerasTensor.__getitem__ = _method(get_item)
-    KerasTensor.__round__ = lambda self, ndigits=None: e.round(self, ndigits or 0)
-    # NumPy's arrays on the left leave operators to the tensor on the right.
-    KerasTensor.__array_priority__ = 100
-    KerasTensor.__array_ufunc__ = None
-    KerasTensor.reshape = lambda self, newshape: reshape(self, newshape)
-    KerasTensor.squeeze = lambda self, axis=None: squeeze(self, axis)
+    for name, value in {
+        "__getitem__": _method(get_item),
+        "__round__": lambda self, ndigits=None: e.round(self, ndigits or 0),
+        # NumPy's arrays on the left leave operators to the tensor on the right.
+        "__array_priority__": 100,
+        "__array_ufunc__": None,
+        "reshape": lambda self, newshape: reshape(self, newshape),
+        "squeeze": lambda self, axis=None: squeeze(self, axis),
+    }.items():
+        setattr(KerasTensor, name, value)
 
 
 def _method(op):

@@ -41,7 +41,7 @@ def tensordot(x1, x2, axes=2):
         x1, x2: arrays.
         axes: how many: the last of `x1` and the first of `x2`; or a pair of lists of axes.
     """
-    return jnp.tensordot(*arrays(x1, x2), axes)
+    return jnp.tensordot(*arrays(x1, x2), axes=axes)
 
 
 @op
@@ -71,7 +71,8 @@ def inner(x1, x2):
 @op
 def outer(x1, x2):
     """Matrix of the products of all elements of `x1` with all of `x2`."""
-    return jnp.outer(*arrays(x1, x2))
+    x1, x2 = arrays(x1, x2)
+    return jnp.outer(x1, x2)
 
 
 @op
@@ -89,7 +90,8 @@ def cross(x1, x2, axisa=-1, axisb=-1, axisc=-1, axis=None):
         axisa, axisb, axisc: the axes of the vectors in `x1`, `x2` and the result.
         axis: one axis in the place of these three.
     """
-    return jnp.cross(*arrays(x1, x2), axisa, axisb, axisc, axis)
+    x1, x2 = arrays(x1, x2)
+    return jnp.cross(x1, x2, axisa, axisb, axisc, axis)
 
 
 @op
@@ -107,7 +109,7 @@ def correlate(x1, x2, mode="valid"):
         mode: `"valid"` (where they overlap completely), `"same"` or `"full"`.
     """
     one_of("correlate: mode", mode, ("valid", "same", "full"))
-    return jnp.correlate(*arrays(x1, x2), mode)
+    return jnp.correlate(*arrays(x1, x2), mode=mode)
 
 
 @op

@@ -56,19 +56,19 @@ def mean(x, axis=None, keepdims=False):
     Array([[1.5],
            [3.5]], dtype=float32)
     """
-    return jnp.mean(*floats(x), _axis(axis), keepdims=keepdims)
+    return jnp.mean(*floats(x), axis=_axis(axis), keepdims=keepdims)
 
 
 @op
 def var(x, axis=None, keepdims=False):
     """Variance along axes: the mean squared difference from the mean."""
-    return jnp.var(*floats(x), _axis(axis), keepdims=keepdims)
+    return jnp.var(*floats(x), axis=_axis(axis), keepdims=keepdims)
 
 
 @op
 def std(x, axis=None, keepdims=False):
     """Standard deviation along axes: the square root of the variance."""
-    return jnp.std(*floats(x), _axis(axis), keepdims=keepdims)
+    return jnp.std(*floats(x), axis=_axis(axis), keepdims=keepdims)
 
 
 @op
@@ -86,7 +86,7 @@ def average(x, axis=None, weights=None):
     Array(1.25, dtype=float32)
     """
     if weights is None:
-        return jnp.average(*floats(x), _axis(axis))
+        return jnp.average(*floats(x), axis=_axis(axis))
     x, weights = floats(x, weights)
     return jnp.average(x, _axis(axis), weights)
 
@@ -179,13 +179,13 @@ def _running(x, dtype):
 @op
 def logsumexp(x, axis=None, keepdims=False):
     """`log(sum(exp(x)))` along axes, without overflow."""
-    return jax.nn.logsumexp(*floats(x), _axis(axis), keepdims=keepdims)
+    return jax.nn.logsumexp(*floats(x), axis=_axis(axis), keepdims=keepdims)
 
 
 @op
 def median(x, axis=None, keepdims=False):
     """The middle element in order of size along axes, or the mean of the two middle ones."""
-    return jnp.median(*floats(x), _axis(axis), keepdims=keepdims)
+    return jnp.median(*floats(x), axis=_axis(axis), keepdims=keepdims)
 
 
 @op
@@ -253,7 +253,8 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
 @op
 def corrcoef(x):
     """Correlation coefficients between the rows of `x`."""
-    return jnp.corrcoef(*floats(x))
+    (x,) = floats(x)
+    return jnp.corrcoef(x)
 
 
 @op
@@ -328,25 +329,25 @@ def nanprod(x, axis=None, keepdims=False):
 @op
 def nanmean(x, axis=None, keepdims=False):
     """Mean along axes, without NaN elements."""
-    return jnp.nanmean(*floats(x), _axis(axis), keepdims=keepdims)
+    return jnp.nanmean(*floats(x), axis=_axis(axis), keepdims=keepdims)
 
 
 @op
 def nanvar(x, axis=None, keepdims=False):
     """Variance along axes, without NaN elements."""
-    return jnp.nanvar(*floats(x), _axis(axis), keepdims=keepdims)
+    return jnp.nanvar(*floats(x), axis=_axis(axis), keepdims=keepdims)
 
 
 @op
 def nanstd(x, axis=None, keepdims=False):
     """Standard deviation along axes, without NaN elements."""
-    return jnp.nanstd(*floats(x), _axis(axis), keepdims=keepdims)
+    return jnp.nanstd(*floats(x), axis=_axis(axis), keepdims=keepdims)
 
 
 @op
 def nanmedian(x, axis=None, keepdims=False):
     """The middle element in order of size along axes, without NaN elements."""
-    return jnp.nanmedian(*floats(x), _axis(axis), keepdims=keepdims)
+    return jnp.nanmedian(*floats(x), axis=_axis(axis), keepdims=keepdims)
 
 
 @op

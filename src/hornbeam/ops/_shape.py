@@ -85,7 +85,7 @@ def concatenate(xs, axis=0):
 @op
 def append(x1, x2, axis=None):
     """`x1`, then `x2`, along an axis, or both flat."""
-    return jnp.append(*arrays(x1, x2), axis)
+    return jnp.append(*arrays(x1, x2), axis=axis)
 
 
 @op

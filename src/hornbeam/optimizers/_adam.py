@@ -17,6 +17,9 @@ def mix(old, new, beta):
 class _Moments(Optimizer):
     """The two means of Adam's family, and the number of the step."""
 
+    beta_1: float
+    beta_2: float
+
     def build(self, var_list):
         """Make the means."""
         if self.built:

@@ -4,11 +4,14 @@ import functools
 import inspect
 import re
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
 from ..core import dtypes, objects
 from ..core.messages import expected, unknown_keywords
@@ -27,6 +30,9 @@ its first call (or of `build`); make a new optimizer, or build this one with all
 _MSG_NO_GRADIENT = """\
 No gradient for {paths}: the loss doesn't depend on {them}. If that is meant, set \
 `trainable = False` on the layer; otherwise check that its output reaches the loss."""
+
+# An initializer's name, a function of shape and dtype, or the value itself.
+_Initial = str | Callable | ArrayLike | None
 
 
 class Optimizer(Configurable):
@@ -60,6 +66,10 @@ class Optimizer(Configurable):
     >>> weights.numpy()
     array([0.9, 1.1], dtype=float32)
     """
+
+    _variables: list[Variable]
+    _trainable_variables: list[Variable]
+    _indices: dict[Variable, int]
 
     def __init__(
         self,
@@ -175,7 +185,13 @@ class Optimizer(Configurable):
         self.built = True
 
     def add_variable(
-        self, shape, initializer="zeros", dtype=None, aggregation="none", layout=None, name=None
+        self,
+        shape,
+        initializer: _Initial = "zeros",
+        dtype=None,
+        aggregation="none",
+        layout=None,
+        name=None,
     ):
         """Make a state variable of any shape."""
         if initializer == "zeros":
@@ -184,7 +200,9 @@ class Optimizer(Configurable):
             initializer, shape, dtype, aggregation=aggregation, layout=layout, name=name
         )
 
-    def add_variable_from_reference(self, reference_variable, name=None, initializer="zeros"):
+    def add_variable_from_reference(
+        self, reference_variable, name=None, initializer: _Initial = "zeros"
+    ):
         """Make a state variable (a slot) with the shape, dtype and sharding of another variable.
 
         Args:
@@ -200,7 +218,12 @@ class Optimizer(Configurable):
             name=f"{reference_variable.path.replace('/', '_')}_{name or 'var'}",
         )
 
-    def add_optimizer_variables(self, trainable_variables, name, initializer="zeros"):
+    def add_optimizer_variables(
+        self,
+        trainable_variables,
+        name,
+        initializer: _Initial | list[_Initial] | tuple[_Initial, ...] = "zeros",
+    ) -> Any:
         """Make a slot for each variable, or several.
 
         Args:
@@ -396,13 +419,13 @@ class Optimizer(Configurable):
 
     def _apply(self, grads, variables):
         """One call of `apply`: overwrites, undoes the loss scale, then updates or accumulates."""
-        if self.gradient_accumulation_steps:
-            self._accumulate(grads, variables)
+        if steps := self.gradient_accumulation_steps:
+            self._accumulate(grads, variables, steps)
         else:
             self._update(grads, variables)
         self._iterations.assign(self._iterations.value + 1)
 
-    def _accumulate(self, grads, variables):
+    def _accumulate(self, grads, variables, steps):
         """Add to the sums; with every n-th call, update by their mean."""
         sums = [self._sums[self._indices[v]] for v in variables]
         totals = [
@@ -410,10 +433,10 @@ class Optimizer(Configurable):
             for total, g, v in zip(sums, grads, variables)
         ]
         means = [
-            total if v.overwrite_with_gradient else total / self.gradient_accumulation_steps
+            total if v.overwrite_with_gradient else total / steps
             for total, v in zip(totals, variables)
         ]
-        due = (self._iterations.value + 1) % self.gradient_accumulation_steps == 0
+        due = (self._iterations.value + 1) % steps == 0
         self._update_if(due, means, variables)
         for variable, total in zip(sums, totals):
             variable.assign(jnp.where(due, 0, total))
@@ -610,7 +633,7 @@ def shared_options(init):
         extra = bound.pop("kwargs", {})
         init(**bound, **extra)
 
-    wrapper.__signature__ = signature
+    wrapper.__signature__ = signature  # pyright: ignore[reportAttributeAccessIssue]
     return wrapper
 
 

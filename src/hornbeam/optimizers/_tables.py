@@ -33,7 +33,7 @@ def get(identifier):
     if identifier is None:
         return None
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
-        return identifier()
+        return objects.get("optimizers", identifier)
     raise ValueError(
         expected(
             "optimizer",

@@ -228,9 +228,9 @@ def _build_optimizers(found, file):
     """Make the slots of optimizers whose state in the file has some."""
     by_path = dict(found)
     for path, obj in found:
-        owner = by_path.get(path.rpartition("/")[0])
         held = len(file.groups.get(f"{path}/vars", ()))
         if _is_optimizer(obj) and not obj.built and held > len(obj.variables):
+            owner = by_path[path.rpartition("/")[0]]
             obj.build(owner.trainable_variables)
 
 

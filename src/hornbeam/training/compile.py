@@ -1,5 +1,7 @@
 """What `compile` was given: which loss and which metric goes with which output."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -190,7 +192,7 @@ class Compiled:
         """Update the metrics of all outputs."""
         if self._outputs is None:
             self.build(y, y_pred)
-        outputs = self._outputs
+        outputs = self._outputs or []
         if not any(output.metrics for output in outputs):
             return
         if y is None:
@@ -207,12 +209,13 @@ class Compiled:
         """The values of loss and metrics as a dict, the loss first."""
         outputs = self._outputs or []
         logs = {"loss": self.loss_tracker.result()}
-        with_loss = [output for output in outputs if output.tracker is not None]
-        for output in with_loss:
-            logs[output.tracker.name] = output.tracker.result()
-        if with_loss and type(self._model).compute_loss is _base_compute_loss(self._model):
+        with_loss = [(output, output.tracker) for output in outputs if output.tracker is not None]
+        for _, tracker in with_loss:
+            logs[tracker.name] = tracker.result()
+        is_ours = type(self._model).compute_loss is _base_compute_loss(self._model)
+        if with_loss and is_ours and self._other_losses is not None:
             # Outputs may weigh batches differently, so the mean of the sums isn't their sum.
-            parts = [output.tracker.result() * output.weight for output in with_loss]
+            parts = [tracker.result() * output.weight for output, tracker in with_loss]
             logs["loss"] = sum(parts) + self._other_losses.result()
         for output in outputs:
             for name, metric, _ in output.metrics:
@@ -229,7 +232,10 @@ class _Output:
 
     def __init__(self, name, prefix):
         self.name, self.prefix = name, prefix
-        self.loss, self.weight, self.tracker, self.num_classes = None, 1.0, None, None
+        self.loss: losses.Loss | None = None
+        self.weight = 1.0
+        self.tracker: Mean | None = None
+        self.num_classes: int | None = None
         self.metrics = []  # (name in the logs, Metric, whether it takes sample weights)
 
     def add_metric(self, given, weighted, target, pred):
@@ -313,7 +319,7 @@ def num_rows(tree):
     return leaves[0].shape[0] if leaves else 1
 
 
-def _per_output(spec, names, what, single, broadcast):
+def _per_output(spec, names, what, single, broadcast) -> list[Any]:
     """A list with one entry per output, from what the user wrote for `what`."""
     if spec is None:
         return [None] * len(names)

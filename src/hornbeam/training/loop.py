@@ -20,6 +20,8 @@ from .step import Program
 
 _AUTO_WIDTH = 32  # steps_per_execution="auto" fuses at most so many steps …
 _AUTO_SECONDS = 0.05  # … that take about so long together, to keep callbacks and Ctrl-C quick
+_STACK = 8  # so many batches are gathered at once …
+_STACK_BYTES = 1 << 26  # … if they take no more than that together
 
 
 def fit(
@@ -169,19 +171,31 @@ class Runner:
         events = _Events(callbacks, self.kind)
         done, results, count = 0, None, 0
         while done < steps:
-            events.begin(done)
-            batches, count = source.take(min(self.width, steps - done), self.width)
-            began = time.perf_counter()
-            results = self.run(state, batches, count)
-            if self.undecided and done:  # the first call compiles
-                self._decide_width(results, began)
-            done += count
-            if outputs is not None:
-                outputs.append(_joined(results, count))
-            events.end(done, results, count)
-            if self.model.stop_training and self.kind == "train":
-                break
+            stacked = self._stacked(source)
+            batches, number = source.take(min(stacked, steps - done), stacked)
+            start = 0
+            while start < number:
+                events.begin(done)
+                began = time.perf_counter()
+                count = min(self.width, number - start)
+                results = self.run(state, batches, start, count)
+                if self.undecided and done:  # the first call compiles
+                    self._decide_width(results, began)
+                start += count
+                done += count
+                if outputs is not None:
+                    outputs.append(_joined(results, count))
+                events.end(done, results, count)
+                if self.model.stop_training and self.kind == "train":
+                    return _floats(results, count - 1)
         return {} if outputs is not None else _floats(results, count - 1)
+
+    def _stacked(self, source):
+        """How many batches to gather at once, which saves calls of the device."""
+        if source.num_batches == 1:
+            return 1
+        fits = _STACK_BYTES // max(source.batch_bytes, 1)
+        return max(self.width, min(_STACK, fits), 1)
 
     def _decide_width(self, results, began):
         """Fuse as many steps as take about `_AUTO_SECONDS` together."""
@@ -191,13 +205,13 @@ class Runner:
         self.model._auto_width[self.kind] = self.width
         self.undecided = False
 
-    def _run_compiled(self, state, batches, count):
-        size = jax.tree.leaves(batches)[0].shape[:2]
-        if size not in self._programs:
-            self._programs[size] = self._program(batches)
-            state.take(self._programs[size][0].written)
-        program, log_names = self._programs[size]
-        results = program.run(state, batches, _number(count))
+    def _run_compiled(self, state, batches, start, count):
+        key = self.width, jax.tree.leaves(batches)[0].shape[:2]
+        if key not in self._programs:
+            self._programs[key] = self._program(batches)
+            state.take(self._programs[key][0].written)
+        program, log_names = self._programs[key]
+        results = program.run(state, batches, _number(start), _number(count))
         return dict(zip(log_names, results, strict=True)) if log_names else results
 
     def _program(self, batches):
@@ -207,6 +221,7 @@ class Runner:
         variables = known_variables(model, self.kind)
         key = (
             self.kind,
+            self.width,
             treedef,
             tuple((a.shape, a.dtype) for a in leaves),
             tuple(v.trainable for v in variables),
@@ -223,12 +238,14 @@ class Runner:
                 return list(results.values())
 
             specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batches)
-            model._programs[key] = Program(step, variables, specs), log_names
+            model._programs[key] = Program(step, variables, specs, self.width), log_names
         return model._programs[key]
 
-    def _run_eagerly(self, state, batches, count):
+    def _run_eagerly(self, state, batches, start, count):
         """The same steps as plain Python, for debugging."""
-        results = [self.run_batch(jax.tree.map(lambda a, i=i: a[i], batches)) for i in range(count)]
+        results = []
+        for i in range(start, start + count):
+            results.append(self.run_batch(jax.tree.map(lambda a, i=i: a[i], batches)))
         return jax.tree.map(lambda *xs: jnp.stack([jnp.asarray(x) for x in xs]), *results)
 
 

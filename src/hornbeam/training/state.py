@@ -22,6 +22,7 @@ class RunningState:
     def __init__(self):
         self._values = {}  # {Variable: array}
         self._outer = {}  # {Variable: its owner before}
+        self._latest = (), ()  # variables and arrays of the last step, not in `_values` yet
 
     def take(self, variables):
         """Borrow variables that aren't here yet.
@@ -29,6 +30,7 @@ class RunningState:
         Their arrays are copied, once: somebody else may hold the original
         (`before = variable.value`), and the first step frees what it is given.
         """
+        self._settle()
         for v in variables:
             if v not in self._values:
                 self._values[v] = _copy(array_of(v))
@@ -36,26 +38,38 @@ class RunningState:
 
     def get(self, variables):
         """The arrays themselves of variables that were taken, in order."""
+        if variables is self._latest[0]:  # one step after the other
+            return self._latest[1]
+        self._settle()
         return [self._values[v] for v in variables]
 
     def borrow(self, variable):
         """The array itself, for somebody who doesn't donate it."""
+        self._settle()
         return self._values[variable]
 
     def read(self, variable):
         """A copy of the value that survives the next step."""
-        return _copy(self._values[variable])
+        return _copy(self.borrow(variable))
 
     def write(self, variable, value):
         """Set one value, from outside the compiled step."""
+        self._settle()
         self._values[variable] = _copy(value)
 
     def update(self, variables, values):
         """Set many values: what a compiled step returned."""
-        self._values.update(zip(variables, values, strict=True))
+        if variables is not self._latest[0]:
+            self._settle()
+        self._latest = variables, values
+
+    def _settle(self):
+        self._values.update(zip(*self._latest, strict=True))
+        self._latest = (), ()
 
     def close(self):
         """Give every array back to its variable, or to the state that it came from."""
+        self._settle()
         for v, outer in self._outer.items():
             v._owner = outer
             if outer is None:

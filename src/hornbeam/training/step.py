@@ -80,9 +80,10 @@ class Program:
         step: function of a batch.
         variables: the variables it is expected to touch; others are found by tracing.
         batches: batches like those to come, stacked, as a tree of `jax.ShapeDtypeStruct`.
+        width: the largest number of steps in one call.
     """
 
-    def __init__(self, step, variables, batches):
+    def __init__(self, step, variables, batches, width):
         batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), batches)
         traced = _trace(step, variables, batch)
         self.read, self.written = traced.read, traced.written
@@ -90,28 +91,31 @@ class Program:
         def specs(variables):
             return [jax.ShapeDtypeStruct(v.shape, v._array.dtype) for v in variables]
 
-        loop = jax.jit(functools.partial(_loop, traced), donate_argnums=0)
-        width, size = jax.tree.leaves(batches)[0].shape[:2]
+        loop = jax.jit(functools.partial(_loop, traced, width), donate_argnums=0)
+        stacked, size = jax.tree.leaves(batches)[0].shape[:2]
         # Where each row of each batch is among the stacked ones; one more, for a shape above 1.
-        self._places = jnp.arange((width + 1) * size, dtype="int32").reshape(-1, size)
-        count = jax.ShapeDtypeStruct((), np.dtype("int32"))
-        lowered = loop.lower(specs(self.written), specs(self.read), batches, self._places, count)
+        self._places = jnp.arange((stacked + 1) * size, dtype="int32").reshape(-1, size)
+        number = jax.ShapeDtypeStruct((), np.dtype("int32"))
+        lowered = loop.lower(
+            specs(self.written), specs(self.read), batches, self._places, number, number
+        )
         self._compiled = lowered.compile()
 
-    def run(self, state, batches, count):
-        """Run the step on the first `count` of the stacked batches, one after the other.
+    def run(self, state, batches, start, count):
+        """Run the step on some of the stacked batches, one after the other.
 
         Args:
             state: the `RunningState` that has taken `self.written`.
-            batches: tree of arrays `[width, …]`.
-            count: how many, on the device.
+            batches: tree of arrays, stacked along their first axis.
+            start: number of the first one, on the device.
+            count: how many, on the device; at most `width`.
 
         Returns:
             A tree of arrays `[width, …]`: the results, of which the first `count` are meant.
         """
         written, read = state.get(self.written), [array_of(v) for v in self.read]
         with uninterrupted():
-            values, results = self._compiled(written, read, batches, self._places, count)
+            values, results = self._compiled(written, read, batches, self._places, start, count)
             state.update(self.written, values)
         return results
 
@@ -157,19 +161,18 @@ def _trace(step, variables, batch):
         variables += dict.fromkeys(missed)
 
 
-def _loop(traced, written, read, batches, places, count):
-    width = jax.tree.leaves(batches)[0].shape[0]
+def _loop(traced, width, written, read, batches, places, start, count):
     rows = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), batches)
 
     def batch_at(i):
-        # XLA can see that `batches[i]` is `batches[0]` where the width is 1, and would then compile
-        # another body for it, with other roundings. What `places` holds it can't see.
+        # XLA could see that `batches[i]` is `batches[0]` where there is only one, and would then
+        # compile another body for it, with other roundings. What `places` holds it can't see.
         place = jax.lax.dynamic_index_in_dim(places, i, keepdims=False)
         return jax.tree.map(lambda a: a.at[place].get(mode="promise_in_bounds"), rows)
 
     def body(i, carry):
         written, results = carry
-        written, result = traced(written, read, batch_at(i))
+        written, result = traced(written, read, batch_at(start + i))
         put = lambda all, one: jax.lax.dynamic_update_index_in_dim(all, one, i, 0)
         return written, jax.tree.map(put, results, result)
 

@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 
 from ...core import objects
@@ -292,7 +293,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         return self.initial_learning_rate * _cosine(done, self.alpha, height)
 
 
-def _cosine(done, alpha, height=1.0):
+def _cosine(done, alpha, height: float | jax.Array = 1.0):
     """From `height` (when `done` is 0) to `alpha` (from 1 on)."""
     wave = 0.5 * height * (1 + jnp.cos(math.pi * jnp.clip(done, 0, 1)))
     return (1 - alpha) * wave + alpha
