@@ -1,5 +1,7 @@
 """Batches out of arrays in memory: shuffled by index, never copied, kept on the device."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,12 +66,17 @@ class ArraySource:
         return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, _device_dtype(a)), self.data)
 
     def place(self):
-        """The arrays on the device, from the second time on without moving anything."""
+        """The arrays on the device, from the second time on without moving anything.
+
+        On a CPU that is the host's memory, where NumPy gathers rows ten times faster than XLA.
+        """
         if self._placed is None:
-            self._placed = jax.tree.map(lambda a: jnp.asarray(a, _device_dtype(a)), self.data)
+            self._on_host = jax.default_backend() == "cpu"
+            put = np.asarray if self._on_host else jnp.asarray
+            self._placed = jax.tree.map(lambda a: put(a, _device_dtype(a)), self.data)
         return self._placed
 
-    @property
+    @functools.cached_property
     def batch_bytes(self):
         """The size of a batch on the device."""
         leaves = jax.tree.leaves(self.batch_specs())
@@ -98,7 +105,11 @@ class ArraySource:
         count = len(rows)
         if rows.shape[1] == self.batch_size and count < stacked:
             rows = np.concatenate([rows, np.repeat(rows[:1], stacked - count, 0)])
-        return _gather(self.place(), rows), count
+        arrays = self.place()
+        if self._on_host:
+            batches = jax.tree.map(lambda a: np.take(a, rows, axis=0), arrays)
+            return jax.device_put(batches), count
+        return _gather(arrays, rows), count
 
     def _pass(self):
         """The rows of each batch of a new pass: `[batches, batch size]`, and of a smaller last."""

@@ -20,8 +20,8 @@ from .step import Program
 
 _AUTO_WIDTH = 32  # steps_per_execution="auto" fuses at most so many steps …
 _AUTO_SECONDS = 0.05  # … that take about so long together, to keep callbacks and Ctrl-C quick
-_STACK = 8  # so many batches are gathered at once …
-_STACK_BYTES = 1 << 26  # … if they take no more than that together
+_STACK = 32  # so many batches are gathered at once …
+_STACK_BYTES = 1 << 24  # … if they take no more than that together
 
 
 def fit(
@@ -191,11 +191,15 @@ class Runner:
         return {} if outputs is not None else _floats(results, count - 1)
 
     def _stacked(self, source):
-        """How many batches to gather at once, which saves calls of the device."""
+        """How many batches to gather at once, which saves calls.
+
+        At least 2, if there are, since XLA would compile another body, with other roundings, for
+        a loop over one.
+        """
         if source.num_batches == 1:
             return 1
         fits = _STACK_BYTES // max(source.batch_bytes, 1)
-        return max(self.width, min(_STACK, fits), 1)
+        return max(self.width, min(_STACK, fits), 2)
 
     def _decide_width(self, results, began):
         """Fuse as many steps as take about `_AUTO_SECONDS` together."""

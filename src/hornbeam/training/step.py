@@ -92,13 +92,8 @@ class Program:
             return [jax.ShapeDtypeStruct(v.shape, v._array.dtype) for v in variables]
 
         loop = jax.jit(functools.partial(_loop, traced, width), donate_argnums=0)
-        stacked, size = jax.tree.leaves(batches)[0].shape[:2]
-        # Where each row of each batch is among the stacked ones; one more, for a shape above 1.
-        self._places = jnp.arange((stacked + 1) * size, dtype="int32").reshape(-1, size)
         number = jax.ShapeDtypeStruct((), np.dtype("int32"))
-        lowered = loop.lower(
-            specs(self.written), specs(self.read), batches, self._places, number, number
-        )
+        lowered = loop.lower(specs(self.written), specs(self.read), batches, number, number)
         self._compiled = lowered.compile()
 
     def run(self, state, batches, start, count):
@@ -115,7 +110,7 @@ class Program:
         """
         written, read = state.get(self.written), [array_of(v) for v in self.read]
         with uninterrupted():
-            values, results = self._compiled(written, read, batches, self._places, start, count)
+            values, results = self._compiled(written, read, batches, start, count)
             state.update(self.written, values)
         return results
 
@@ -161,14 +156,10 @@ def _trace(step, variables, batch):
         variables += dict.fromkeys(missed)
 
 
-def _loop(traced, width, written, read, batches, places, start, count):
-    rows = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), batches)
-
-    def batch_at(i):
-        # XLA could see that `batches[i]` is `batches[0]` where there is only one, and would then
-        # compile another body for it, with other roundings. What `places` holds it can't see.
-        place = jax.lax.dynamic_index_in_dim(places, i, keepdims=False)
-        return jax.tree.map(lambda a: a.at[place].get(mode="promise_in_bounds"), rows)
+def _loop(traced, width, written, read, batches, start, count):
+    batch_at = lambda i: jax.tree.map(
+        lambda a: jax.lax.dynamic_index_in_dim(a, i, keepdims=False), batches
+    )
 
     def body(i, carry):
         written, results = carry
