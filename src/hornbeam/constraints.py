@@ -4,6 +4,7 @@ import jax.numpy as jnp
 
 from .core import objects, settings
 from .core.objects import Configurable, publish
+from .core.tree import Ints
 
 __all__ = [
     "Constraint",
@@ -63,7 +64,7 @@ class MaxNorm(Constraint):
            [0.8, 0. ]], dtype=float32)
     """
 
-    def __init__(self, max_value=2, axis=0):
+    def __init__(self, max_value: float = 2, axis: Ints = 0):
         self.max_value = max_value
         self.axis = axis
 
@@ -82,7 +83,7 @@ class MinMaxNorm(Constraint):
         axis: axis or axes that the norm is taken over, as in `MaxNorm`.
     """
 
-    def __init__(self, min_value=0.0, max_value=1.0, rate=1.0, axis=0):
+    def __init__(self, min_value=0.0, max_value=1.0, rate=1.0, axis: Ints = 0):
         self.min_value = min_value
         self.max_value = max_value
         self.rate = rate
@@ -103,7 +104,7 @@ class UnitNorm(Constraint):
         axis: axis or axes that the norm is taken over, as in `MaxNorm`.
     """
 
-    def __init__(self, axis=0):
+    def __init__(self, axis: Ints = 0):
         self.axis = axis
 
     def __call__(self, w):

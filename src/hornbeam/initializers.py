@@ -7,11 +7,12 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from . import random
 from .core import dtypes, objects
 from .core.messages import expected, one_of
-from .core.objects import Configurable, publish
+from .core.objects import Configurable, Identifier, publish
 from .core.rng import SeedGenerator, make_default_seed
 
 __all__ = [
@@ -55,6 +56,8 @@ __all__ = [
     "variance_scaling",
     "zeros",
 ]
+
+InitializerLike = Identifier | ArrayLike  # what `get` takes
 
 
 class Initializer(Configurable):
@@ -113,7 +116,7 @@ class Constant(Initializer):
            [1., 2.]], dtype=float32)
     """
 
-    def __init__(self, value=0.0):
+    def __init__(self, value: ArrayLike | list | tuple = 0.0):
         self.value = value
 
     def __call__(self, shape, dtype=None):

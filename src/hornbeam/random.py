@@ -6,6 +6,7 @@ call) or `None` (from the global generator, which `keras.utils.set_random_seed` 
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from .core import dtypes
 from .core.messages import expected
@@ -58,7 +59,7 @@ def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
 
 
 @op
-def randint(shape, minval, maxval, dtype="int32", seed=None):
+def randint(shape, minval, maxval, dtype: DTypeLike = "int32", seed=None):
     """Whole numbers spread evenly over `minval, …, maxval - 1`.
 
     Example:
@@ -121,7 +122,7 @@ def binomial(shape, counts, probabilities, dtype=None, seed=None):
 
 
 @op
-def categorical(logits, num_samples, dtype="int32", seed=None):
+def categorical(logits, num_samples, dtype: DTypeLike = "int32", seed=None):
     """Class indices, drawn with the chances `softmax(logits)`.
 
     Args:

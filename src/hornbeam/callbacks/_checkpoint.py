@@ -42,7 +42,7 @@ class ModelCheckpoint(MonitorCallback):
         save_best_only=False,
         save_weights_only=False,
         mode="auto",
-        save_freq="epoch",
+        save_freq: int | str = "epoch",
         initial_value_threshold=None,
     ):
         super().__init__(monitor, mode, best=initial_value_threshold)

@@ -3,6 +3,7 @@
 import os
 import time
 import types
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -36,13 +37,13 @@ class TensorBoard(Callback):
 
     def __init__(
         self,
-        log_dir="logs",
+        log_dir: str | os.PathLike = "logs",
         histogram_freq=0,
         write_graph=True,
         write_images=False,
         write_steps_per_second=False,
-        update_freq="epoch",
-        profile_batch=0,
+        update_freq: int | str = "epoch",
+        profile_batch: int | str | Sequence[int] = 0,
         embeddings_freq=0,
         embeddings_metadata=None,
     ):

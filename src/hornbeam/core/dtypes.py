@@ -146,7 +146,7 @@ def _result_type(floatx, *dtypes) -> str:
     if from_literal:
         return floatx
     weak = [d for d in dtypes if d in (bool, int, float)]
-    strong = [_NARROW.get(d, d) for d in dtypes if d not in (bool, int, float)]
+    strong: list = [_NARROW.get(d, d) for d in dtypes if d not in (bool, int, float)]
     if not strong:
         return "int32" if int in weak else "bool"
     result = functools.reduce(_promote, strong)

@@ -9,7 +9,7 @@ import contextvars
 import functools
 import inspect
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -200,6 +200,10 @@ class Configurable:
     def clone(self):
         """A new object made from the same arguments."""
         return type(self).from_config(self.get_config())
+
+
+# What an argument that names an object takes: a name, a config, a class, a function or an object.
+Identifier = str | dict | Callable | Configurable | None
 
 
 @functools.cache

@@ -7,6 +7,9 @@ import jax
 
 from .messages import expected
 
+# One int for all axes, or one per axis.
+Ints = int | list[int] | tuple[int, ...]
+
 
 class MAP_TO_NONE:
     """Returned by a function under `traverse` to put `None` into the result."""

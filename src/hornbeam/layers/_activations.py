@@ -4,6 +4,8 @@ import jax.numpy as jnp
 
 from .. import activations, constraints, initializers, regularizers
 from ..core.messages import expected
+from ..core.tree import Ints
+from ..initializers import InitializerLike
 from ._base import Layer
 from ._input_spec import InputSpec
 
@@ -128,7 +130,7 @@ class PReLU(Layer):
 
     def __init__(
         self,
-        alpha_initializer="Zeros",
+        alpha_initializer: InitializerLike = "Zeros",
         alpha_regularizer=None,
         alpha_constraint=None,
         shared_axes=None,
@@ -173,7 +175,7 @@ class Softmax(Layer):
     Array([[0.25, 0.75]], dtype=float32)
     """
 
-    def __init__(self, axis: int | list[int] | tuple[int, ...] = -1, **kwargs):
+    def __init__(self, axis: Ints = -1, **kwargs):
         super().__init__(**kwargs)
         self.axis = axis
         self.supports_masking = True

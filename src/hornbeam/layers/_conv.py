@@ -5,7 +5,9 @@ import jax.numpy as jnp
 from .. import activations, constraints, initializers, regularizers
 from ..core import settings
 from ..core.messages import one_of
+from ..core.tree import Ints
 from ..core.variable import Variable
+from ..initializers import InitializerLike
 from ..ops._conv import convolve
 from ._arguments import int_tuple, positive_int, refuse_unfinished, with_defaults
 from ._base import Layer
@@ -30,15 +32,15 @@ class BaseConv(Layer):
         self,
         filters,
         kernel_size,
-        strides=1,
+        strides: Ints = 1,
         padding="valid",
         data_format=None,
-        dilation_rate=1,
+        dilation_rate: Ints = 1,
         groups=1,
         activation=None,
         use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
         kernel_regularizer=None,
         bias_regularizer=None,
         activity_regularizer=None,

@@ -8,6 +8,7 @@ from .. import activations, constraints, initializers, regularizers
 from ..core import dtypes, objects
 from ..core.messages import expected
 from ..core.variable import Variable
+from ..initializers import InitializerLike
 from ._arguments import positive_int, refuse_unfinished
 from ._base import Layer
 from ._input_spec import InputSpec
@@ -42,8 +43,8 @@ class Dense(Layer):
         units,
         activation=None,
         use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
+        kernel_initializer: InitializerLike = "glorot_uniform",
+        bias_initializer: InitializerLike = "zeros",
         kernel_regularizer=None,
         bias_regularizer=None,
         activity_regularizer=None,
@@ -137,7 +138,7 @@ class Embedding(Layer):
         self,
         input_dim,
         output_dim,
-        embeddings_initializer="uniform",
+        embeddings_initializer: InitializerLike = "uniform",
         embeddings_regularizer=None,
         embeddings_constraint=None,
         mask_zero=False,

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 
 from .. import constraints, initializers, regularizers
 from ..core.messages import expected
+from ..core.tree import Ints
 from ..core.variable import Variable
+from ..initializers import InitializerLike
 from ._arguments import refuse_unfinished
 from ._base import Layer
 from ._input_spec import InputSpec
@@ -54,10 +56,10 @@ class BatchNormalization(Layer):
         epsilon=1e-3,
         center=True,
         scale=True,
-        beta_initializer="zeros",
-        gamma_initializer="ones",
-        moving_mean_initializer="zeros",
-        moving_variance_initializer="ones",
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        moving_mean_initializer: InitializerLike = "zeros",
+        moving_variance_initializer: InitializerLike = "ones",
         beta_regularizer=None,
         gamma_regularizer=None,
         beta_constraint=None,
@@ -172,12 +174,12 @@ class LayerNormalization(Layer):
 
     def __init__(
         self,
-        axis=-1,
+        axis: Ints = -1,
         epsilon=1e-3,
         center=True,
         scale=True,
-        beta_initializer="zeros",
-        gamma_initializer="ones",
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
         beta_regularizer=None,
         gamma_regularizer=None,
         beta_constraint=None,

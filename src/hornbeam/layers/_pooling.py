@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ..core import settings
 from ..core.messages import one_of
+from ..core.tree import Ints
 from ..ops._conv import avg_pool, max_pool
 from ._arguments import int_tuple, with_defaults
 from ._base import Layer
@@ -52,7 +53,13 @@ class BaseMaxPooling(BasePooling):
         cls.__init__ = with_defaults(cls.__init__, pool_size=twos)
 
     def __init__(
-        self, pool_size=2, strides=None, padding="valid", data_format=None, name=None, **kwargs
+        self,
+        pool_size: Ints = 2,
+        strides=None,
+        padding="valid",
+        data_format=None,
+        name=None,
+        **kwargs,
     ):
         super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
 

@@ -3,9 +3,11 @@
 from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from ..core import settings
 from ..core.messages import expected
+from ..core.tree import Ints
 from ._base import Layer
 
 # Elements converted to float64 at once while data is measured.
@@ -25,7 +27,7 @@ class Rescaling(Layer):
     Array([-1.,  1.], dtype=float32)
     """
 
-    def __init__(self, scale, offset=0.0, **kwargs):
+    def __init__(self, scale, offset: ArrayLike | list | tuple = 0.0, **kwargs):
         super().__init__(**kwargs)
         self.scale = scale
         self.offset = offset
@@ -65,7 +67,7 @@ class Normalization(Layer):
     Array([[ 1., -1.]], dtype=float32)
     """
 
-    def __init__(self, axis=-1, mean=None, variance=None, invert=False, **kwargs):
+    def __init__(self, axis: Ints | None = -1, mean=None, variance=None, invert=False, **kwargs):
         super().__init__(**kwargs)
         if (mean is None) != (variance is None):
             raise ValueError(

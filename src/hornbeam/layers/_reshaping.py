@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from ..core import settings
 from ..core.messages import expected, one_of
+from ..core.tree import Ints
 from ._arguments import int_tuple, margins, positive_int
 from ._base import Layer
 from ._input_spec import InputSpec
@@ -174,7 +175,7 @@ class ZeroPadding1D(_ZeroPadding):
 
     rank = 1
 
-    def __init__(self, padding=1, data_format=None, **kwargs):
+    def __init__(self, padding: Ints = 1, data_format=None, **kwargs):
         super().__init__(_one_axis(padding), data_format, **kwargs)
         (self.padding,) = self.padding
 
@@ -327,7 +328,7 @@ class UpSampling1D(_UpSampling):
 
     rank = 1
 
-    def __init__(self, size=2, **kwargs):
+    def __init__(self, size: Ints = 2, **kwargs):
         super().__init__(size, "channels_last", **kwargs)
         (self.size,) = self.size
 

@@ -3,6 +3,8 @@
 import inspect
 import itertools
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 
@@ -50,6 +52,13 @@ class Model(Layer):
     """
 
     _locks_state = False
+    _function: Function | None  # the graph of symbolic tensors, where there is one
+    _layers: list
+    _compiled: Compiled | None
+    _programs: dict
+    optimizer: Any  # an `Optimizer`; `None` before `compile`
+    history: Any  # a `History`; `None` before `fit`
+    stop_training: bool
 
     def __init__(self, *args, **kwargs):
         graph = {k: kwargs.pop(k) for k in ("inputs", "outputs") if k in kwargs}
@@ -107,7 +116,7 @@ class Model(Layer):
         if mask is not None:
             for x, m in zip(flatten(inputs)[0], flatten(mask)[0], strict=False):
                 masks.set_mask(x, m)
-        return self._function.call(inputs)
+        return self._graph("call").call(inputs)
 
     def compute_mask(self, inputs, previous_mask):
         """The outputs of a graph bring their masks along."""
@@ -224,14 +233,14 @@ class Model(Layer):
 
     def compile(
         self,
-        optimizer="rmsprop",
+        optimizer: Any = "rmsprop",
         loss=None,
         loss_weights=None,
         metrics=None,
         weighted_metrics=None,
         run_eagerly=False,
-        steps_per_execution=1,
-        jit_compile="auto",
+        steps_per_execution: int | str = 1,
+        jit_compile: bool | str = "auto",
         auto_scale_loss=True,
     ):
         """Say how to train: with which optimizer, for which losses, watching which metrics.
@@ -401,7 +410,7 @@ class Model(Layer):
         y=None,
         batch_size=None,
         epochs=1,
-        verbose="auto",
+        verbose: int | str = "auto",
         callbacks=None,
         validation_split=0.0,
         validation_data=None,
@@ -412,7 +421,7 @@ class Model(Layer):
         steps_per_epoch=None,
         validation_steps=None,
         validation_batch_size=None,
-        validation_freq=1,
+        validation_freq: int | Sequence[int] = 1,
     ):
         """Train on data, for a number of epochs.
 
@@ -469,7 +478,7 @@ class Model(Layer):
         x=None,
         y=None,
         batch_size=None,
-        verbose="auto",
+        verbose: int | str = "auto",
         sample_weight=None,
         steps=None,
         callbacks=None,
@@ -501,7 +510,7 @@ class Model(Layer):
         )
         return logs if return_dict else _as_list(logs)
 
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+    def predict(self, x, batch_size=None, verbose: int | str = "auto", steps=None, callbacks=None):
         """The outputs for inputs, computed in batches.
 
         Args:

@@ -113,7 +113,7 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
 
 
 @op
-def logspace(start, stop, num=50, endpoint=True, base=10, dtype=None, axis=0):
+def logspace(start, stop, num=50, endpoint=True, base: float = 10, dtype=None, axis=0):
     """`base` to the power of each number of `linspace(start, stop, num)`."""
     start, stop = floats(start, stop)
     dtype = start.dtype if dtype is None else narrow(dtype)

@@ -6,6 +6,7 @@ type that their combination has, `floats` are in a float type.
 
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from ..core.messages import expected
 from ..core.symbolic import op
@@ -628,7 +629,7 @@ def where(condition, x1=None, x2=None):
 
 
 @op
-def select(condlist, choicelist, default=0):
+def select(condlist, choicelist, default: ArrayLike = 0):
     """Elements of the first of `choicelist` whose condition is true, else `default`.
 
     Example:

@@ -11,6 +11,7 @@ from ..core import dtypes, settings
 from ..core.messages import expected, one_of
 from ..core.settings import standardize_data_format
 from ..core.symbolic import op
+from ..core.tree import Ints
 from . import _conv
 
 # Activations ---------------------------------------------------------------------------------
@@ -210,7 +211,7 @@ def sparse_sigmoid(x):
 
 
 @op(elementwise=True)
-def squareplus(x, b=4):
+def squareplus(x, b: float = 4):
     """`(x + sqrt(x² + b)) / 2`: a smooth `relu`.
 
     Reference: [Barron, 2021](https://arxiv.org/abs/2112.11687)
@@ -237,7 +238,7 @@ def glu(x, axis=-1):
 
 
 @op(elementwise=True)
-def softmax(x, axis=-1):
+def softmax(x, axis: Ints | None = -1):
     """`exp(x) / sum(exp(x))` along `axis`, which may be several axes, or `None` for all.
 
     Example:
@@ -249,7 +250,7 @@ def softmax(x, axis=-1):
 
 
 @op(elementwise=True)
-def log_softmax(x, axis=-1):
+def log_softmax(x, axis: int | tuple[int, ...] | None = -1):
     """`log(softmax(x))` along `axis`, without overflow."""
     return jax.nn.log_softmax(floats(x), axis)
 
@@ -468,7 +469,7 @@ def _differ(a, b):
 
 
 @op
-def normalize(x, axis=-1, order=2, epsilon=None):
+def normalize(x, axis: Ints | None = -1, order: float = 2, epsilon=None):
     """`x` divided by its norm along `axis`, or by `epsilon` where the norm is smaller.
 
     Args:
@@ -547,7 +548,7 @@ def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilo
 
 
 @op
-def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwargs):
+def layer_normalization(x, gamma=None, beta=None, axis: Ints = -1, epsilon=None, **kwargs):
     """`(x - mean) / sqrt(variance + epsilon) * gamma + beta`, statistics taken over `axis`.
 
     Args:
@@ -581,7 +582,7 @@ def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwarg
 
 
 @op
-def rms_normalization(x, scale=None, axis=-1, epsilon=None):
+def rms_normalization(x, scale=None, axis: Ints = -1, epsilon=None):
     """`x / sqrt(mean(x²) + epsilon) * scale`, the mean taken over `axis`.
 
     Args:
@@ -661,7 +662,14 @@ def _pool(pool, inputs, pool_size, strides, padding, data_format):
 
 
 @op
-def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
+def conv(
+    inputs,
+    kernel,
+    strides: Ints = 1,
+    padding="valid",
+    data_format=None,
+    dilation_rate: Ints = 1,
+):
     """Cross-correlation with a kernel, over 1, 2 or 3 spatial axes.
 
     Args:
@@ -691,7 +699,14 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
 
 
 @op
-def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
+def depthwise_conv(
+    inputs,
+    kernel,
+    strides: Ints = 1,
+    padding="valid",
+    data_format=None,
+    dilation_rate: Ints = 1,
+):
     """Cross-correlation of every channel by itself, with `multiplier` kernels each.
 
     Args:
@@ -723,10 +738,10 @@ def separable_conv(
     inputs,
     depthwise_kernel,
     pointwise_kernel,
-    strides=1,
+    strides: Ints = 1,
     padding="valid",
     data_format=None,
-    dilation_rate=1,
+    dilation_rate: Ints = 1,
 ):
     """A `depthwise_conv`, then a `conv` with a window of one element.
 
@@ -746,11 +761,11 @@ def separable_conv(
 def conv_transpose(
     inputs,
     kernel,
-    strides=1,
+    strides: Ints = 1,
     padding="valid",
     output_padding=None,
     data_format=None,
-    dilation_rate=1,
+    dilation_rate: Ints = 1,
 ):
     """The transpose of `conv` (its gradient with respect to the inputs), which upsamples.
 

@@ -1,5 +1,7 @@
 """Products of vectors, matrices and higher arrays."""
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 
 from ..core.messages import one_of
@@ -34,7 +36,7 @@ def dot(x1, x2):
 
 
 @op
-def tensordot(x1, x2, axes=2):
+def tensordot(x1, x2, axes: int | Sequence = 2):
     """Sum of products over several axes.
 
     Args:

@@ -9,6 +9,7 @@ import functools
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
 from ..core.symbolic import op
 from ._convert import array, floats, narrow
@@ -295,7 +296,7 @@ def bincount(x, weights=None, minlength=0, sparse=False):
 
 
 @op
-def histogram(x, bins=10, range=None):
+def histogram(x, bins: ArrayLike = 10, range=None):
     """How many elements lie in each of several bins.
 
     Args:

@@ -6,7 +6,7 @@ Throughout, `g` is the gradient, `w` the weights, `t` the number of the step (1,
 
 import jax.numpy as jnp
 
-from ._base import Optimizer, shared_options
+from ._base import LearningRate, Optimizer, shared_options
 
 
 def mix(old, new, beta):
@@ -74,7 +74,7 @@ class Adam(_Moments):
     @shared_options
     def __init__(
         self,
-        learning_rate=0.001,
+        learning_rate: LearningRate = 0.001,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-7,
@@ -130,8 +130,8 @@ class AdamW(Adam):
     @shared_options
     def __init__(
         self,
-        learning_rate=0.001,
-        weight_decay=0.004,
+        learning_rate: LearningRate = 0.001,
+        weight_decay: float | None = 0.004,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-7,
@@ -172,7 +172,9 @@ class Adamax(_Moments):
     _second_name = "norm"
 
     @shared_options
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **options):
+    def __init__(
+        self, learning_rate: LearningRate = 0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **options
+    ):
         super().__init__(learning_rate, **options)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
@@ -211,7 +213,9 @@ class Nadam(_Moments):
     """
 
     @shared_options
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **options):
+    def __init__(
+        self, learning_rate: LearningRate = 0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **options
+    ):
         super().__init__(learning_rate, **options)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
@@ -268,7 +272,9 @@ class Lamb(_Moments):
     """
 
     @shared_options
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **options):
+    def __init__(
+        self, learning_rate: LearningRate = 0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **options
+    ):
         super().__init__(learning_rate, **options)
         self.beta_1 = beta_1
         self.beta_2 = beta_2

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ..core.messages import expected
 from ._adam import mix
-from ._base import Optimizer, shared_options
+from ._base import LearningRate, Optimizer, shared_options
 
 
 class RMSprop(Optimizer):
@@ -37,7 +37,7 @@ class RMSprop(Optimizer):
     @shared_options
     def __init__(
         self,
-        learning_rate=0.001,
+        learning_rate: LearningRate = 0.001,
         rho=0.9,
         momentum=0.0,
         epsilon=1e-7,
@@ -100,7 +100,13 @@ class Adagrad(Optimizer):
     """
 
     @shared_options
-    def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, **options):
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.001,
+        initial_accumulator_value=0.1,
+        epsilon=1e-7,
+        **options,
+    ):
         super().__init__(learning_rate, **options)
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
@@ -146,7 +152,7 @@ class Adadelta(Optimizer):
     """
 
     @shared_options
-    def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, **options):
+    def __init__(self, learning_rate: LearningRate = 0.001, rho=0.95, epsilon=1e-7, **options):
         super().__init__(learning_rate, **options)
         self.rho = rho
         self.epsilon = epsilon
@@ -200,7 +206,7 @@ class Adafactor(Optimizer):
     @shared_options
     def __init__(
         self,
-        learning_rate=0.001,
+        learning_rate: LearningRate = 0.001,
         beta_2_decay=-0.8,
         epsilon_1=1e-30,
         epsilon_2=1e-3,
@@ -298,7 +304,7 @@ class Ftrl(Optimizer):
     @shared_options
     def __init__(
         self,
-        learning_rate=0.001,
+        learning_rate: LearningRate = 0.001,
         learning_rate_power=-0.5,
         initial_accumulator_value=0.1,
         l1_regularization_strength=0.0,

@@ -31,6 +31,8 @@ _MSG_NO_GRADIENT = """\
 No gradient for {paths}: the loss doesn't depend on {them}. If that is meant, set \
 `trainable = False` on the layer; otherwise check that its output reaches the loss."""
 
+LearningRate = LearningRateSchedule | Callable[[], Any] | ArrayLike
+
 # An initializer's name, a function of shape and dtype, or the value itself.
 _Initial = str | Callable | ArrayLike | None
 

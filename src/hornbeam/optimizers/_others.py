@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from ..core.messages import expected
 from ._adam import mix
-from ._base import Optimizer, shared_options
+from ._base import LearningRate, Optimizer, shared_options
 
 
 class Lion(Optimizer):
@@ -31,7 +31,7 @@ class Lion(Optimizer):
     """
 
     @shared_options
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.99, **options):
+    def __init__(self, learning_rate: LearningRate = 0.001, beta_1=0.9, beta_2=0.99, **options):
         super().__init__(learning_rate, **options)
         self.beta_1 = beta_1
         self.beta_2 = beta_2

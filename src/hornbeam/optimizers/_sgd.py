@@ -1,7 +1,7 @@
 """Stochastic gradient descent."""
 
 from ..core.messages import expected
-from ._base import Optimizer, shared_options
+from ._base import LearningRate, Optimizer, shared_options
 
 
 class SGD(Optimizer):
@@ -26,7 +26,7 @@ class SGD(Optimizer):
     """
 
     @shared_options
-    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **options):
+    def __init__(self, learning_rate: LearningRate = 0.01, momentum=0.0, nesterov=False, **options):
         super().__init__(learning_rate, **options)
         if not 0 <= momentum <= 1:
             raise ValueError(expected("SGD: momentum", "a number between 0 and 1", momentum))

@@ -11,7 +11,7 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import jaxpr_as_fun
+from jax.core import eval_jaxpr
 
 from ..core import masks
 from ..core.scope import enter, value_and_grad
@@ -152,7 +152,8 @@ def _trace(step, variables, batch):
         closed, (_, results) = jax.make_jaxpr(pure, return_shape=True)(specs, batch)
         missed = [v for v in (*unbound, *written) if v not in set(variables)]
         if not missed:
-            return _Traced(jaxpr_as_fun(closed), jax.tree.structure(results), variables, written)
+            function = functools.partial(eval_jaxpr, closed.jaxpr, closed.consts)
+            return _Traced(function, jax.tree.structure(results), variables, written)
         variables += dict.fromkeys(missed)
 
 

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from ..core.messages import expected, one_of
 
@@ -42,7 +43,7 @@ def to_categorical(x, num_classes=None):
     return jnp.asarray(rows, dtype="float32") if isinstance(x, jax.Array) else rows
 
 
-def normalize(x, axis=-1, order=2):
+def normalize(x, axis=-1, order: float = 2):
     """Divide by the norm along an axis, so that the norm becomes 1; zeros stay zeros.
 
     Args:
@@ -62,7 +63,12 @@ def normalize(x, axis=-1, order=2):
 
 
 def pad_sequences(
-    sequences, maxlen=None, dtype="int32", padding="pre", truncating="pre", value=0.0
+    sequences,
+    maxlen=None,
+    dtype: DTypeLike = "int32",
+    padding="pre",
+    truncating="pre",
+    value: float | str = 0.0,
 ):
     """Make one array of sequences of different lengths.
 
