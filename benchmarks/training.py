@@ -111,6 +111,8 @@ def time_imports(rounds):
     code += "print(time.perf_counter() - start, file=sys.__stdout__)"
     seconds = {name: [] for name in IMPORTS}
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    # As installed packages come: with their byte code beside them.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     for turn in range(rounds + 1):
         for name in IMPORTS:
             command = [sys.executable, "-c", code, name]

@@ -1,5 +1,6 @@
 """Settings and fixtures for every test. This file is read before any test imports JAX."""
 
+import gc
 import os
 import sys
 
@@ -18,6 +19,16 @@ def fresh_state():
     utils = sys.modules.get("hornbeam.utils")  # absent after tests that only read the source
     if utils is not None:
         utils.clear_session(free_memory=False)  # collecting garbage takes longer than most tests
+
+
+@pytest.fixture(autouse=True, scope="module")
+def free_memory():
+    """What one file compiled is of no use to the next, and adds up to gigabytes."""
+    yield
+    jax = sys.modules.get("jax")
+    if jax is not None:
+        gc.collect()
+        jax.clear_caches()
 
 
 @pytest.fixture

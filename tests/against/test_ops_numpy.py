@@ -445,8 +445,10 @@ ELSEWHERE = {
     "ndim": "an int where Keras returns a tensor: tests/ops/test_numpy_ops.py",
     "shape": "returns a tuple: tests/ops/test_numpy_ops.py",
     **dict.fromkeys(
-        ["associative_scan", "cond", "custom_gradient", "fori_loop", "map", "scan"]
-        + ["stop_gradient", "switch", "vectorize", "vectorized_map", "while_loop"],
+        [
+            *("associative_scan", "cond", "custom_gradient", "fori_loop", "map", "scan"),
+            *("stop_gradient", "switch", "vectorize", "vectorized_map", "while_loop"),
+        ],
         "takes a function: tests/ops/test_control.py",
     ),
 }

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import count_compiles
 
 import hornbeam as keras
+from helpers import count_compiles
 from hornbeam import layers
 
 
@@ -259,7 +259,7 @@ def test_epochs_of_some_steps_go_on_through_the_data(fused):
     seen.clear()
     options["shuffle"] = True
     model.fit(x, steps_per_epoch=2, epochs=4, **options)
-    passes = [sorted(sum(seen[:4], [])), sorted(sum(seen[4:], []))]
+    passes = [sorted(row for rows in part for row in rows) for part in (seen[:4], seen[4:])]
     assert passes == [list(range(7))] * 2
 
 
