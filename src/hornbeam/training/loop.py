@@ -21,7 +21,7 @@ from .step import Program
 _AUTO_WIDTH = 32  # steps_per_execution="auto" fuses at most so many steps …
 _AUTO_SECONDS = 0.05  # … that take about so long together, to keep callbacks and Ctrl-C quick
 _STACK = 32  # so many batches are gathered at once …
-_STACK_BYTES = 1 << 24  # … if they take no more than that together
+_STACK_BYTES = 1 << 22  # … if they take no more than that together: what a cache may hold
 
 
 def fit(
