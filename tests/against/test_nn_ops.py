@@ -31,6 +31,7 @@ CASES = {
     "gelu exact": lambda o: o.gelu(X, approximate=False),
     "threshold": lambda o: o.threshold(X, 0.5, -2.0),
     "softmax axes": lambda o: o.softmax(X, axis=(1, 2)),
+    "softmax list": lambda o: o.softmax(X, axis=[1, 2]),
     "one_hot": lambda o: o.one_hot(np.array([0, 2, -1, 5]), 3),
     "one_hot axis": lambda o: o.one_hot(np.array([[0, 2]]), 3, axis=1, dtype="int32"),
     "multi_hot": lambda o: o.multi_hot(np.array([[0, 2], [1, -1]]), 4),

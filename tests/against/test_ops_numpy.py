@@ -266,7 +266,11 @@ CASES = {
     "get_item": [(X, 0), (X, (slice(None), None, slice(None, None, 2))), (X, (..., -1))],
     "hamming": [(5,)],
     "hanning": [(5,)],
-    "histogram": [(t(5), 3), (i(8), {"bins": 3, "range": (0, 4)})],
+    "histogram": [
+        (t(5), 3),
+        (i(8), {"bins": 3, "range": (0, 4)}),
+        (t(5), {"bins": C([0.0, 0.5, 2.0])}),
+    ],
     "hsplit": [(t(None, 4), 2), (t(4), [1])],
     "hstack": [([X, t(None, 4)],), ([V, V],)],
     "identity": [(3,), (3, "int32")],

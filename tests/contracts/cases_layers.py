@@ -125,6 +125,7 @@ CASES = [
     Case("LayerNormalization", {}, (4, 3), (1,)),
     Case("LayerNormalization", {"axis": [1, 2], "epsilon": 0.1}, (4, 3)),
     Case("LayerNormalization", {"axis": 1, "center": False, "scale": False}, (4, 3)),
+    Case("LayerNormalization", {"scale": False, "rms_scaling": True}, (4, 3)),
     Case("LeakyReLU", {"negative_slope": 0.2}, (4,)),
     Case("Masking", {}, (4, 3), (1,)),
     Case("MaxPooling1D", {"pool_size": 3, "strides": 2}, (7, 3), (1,)),

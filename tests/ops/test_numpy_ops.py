@@ -32,3 +32,8 @@ def test_to_numpy():
 def test_is_tensor():
     assert ops.is_tensor(jnp.ones(2)) and not ops.is_tensor(keras.Input((2,)))
     assert not ops.is_tensor(X) and not ops.is_tensor([1.0]) and not ops.is_tensor(1)
+
+
+def test_histogram_of_given_edges():
+    counts, edges = ops.histogram([0.1, 0.2, 0.7, 3.0], bins=[0.0, 0.5, 2.0])
+    assert counts.tolist() == [2, 1] and edges.tolist() == [0.0, 0.5, 2.0]

@@ -100,7 +100,7 @@ class BatchNormalization(Layer):
                 f"{input_shape}."
             )
         channels = input_shape[self.axis]
-        _make_gamma_and_beta(self, (channels,))
+        _make_gamma_and_beta(self, (channels,), self.scale, self.center)
         self.moving_mean = self._moving(channels, self.moving_mean_initializer, "moving_mean")
         self.moving_variance = self._moving(
             channels, self.moving_variance_initializer, "moving_variance"
@@ -212,7 +212,9 @@ class LayerNormalization(Layer):
                 f"Layer '{self.path}': axis={self.axis} should name different axes of the inputs, "
                 f"which have shape {input_shape}."
             )
-        _make_gamma_and_beta(self, [input_shape[a] for a in axes])
+        shape = [input_shape[a] for a in axes]
+        scale, center = self.scale or self.rms_scaling, self.center and not self.rms_scaling
+        _make_gamma_and_beta(self, shape, scale, center)
 
     def call(self, inputs):
         x = _wide(inputs)
@@ -229,9 +231,9 @@ class LayerNormalization(Layer):
         return outputs.astype(self.compute_dtype)
 
 
-def _make_gamma_and_beta(layer, shape):
+def _make_gamma_and_beta(layer, shape, scale, center):
     layer.gamma = layer.beta = None
-    if layer.scale:
+    if scale:
         layer.gamma = layer.add_weight(
             shape,
             layer.gamma_initializer,
@@ -239,7 +241,7 @@ def _make_gamma_and_beta(layer, shape):
             constraint=layer.gamma_constraint,
             name="gamma",
         )
-    if layer.center:
+    if center:
         layer.beta = layer.add_weight(
             shape,
             layer.beta_initializer,

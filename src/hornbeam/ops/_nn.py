@@ -246,13 +246,13 @@ def softmax(x, axis: Ints | None = -1):
     >>> keras.ops.softmax([0.0, 0.0])
     Array([0.5, 0.5], dtype=float32)
     """
-    return jax.nn.softmax(floats(x), axis)
+    return jax.nn.softmax(floats(x), tuple(axis) if isinstance(axis, list) else axis)
 
 
 @op(elementwise=True)
-def log_softmax(x, axis: int | tuple[int, ...] | None = -1):
+def log_softmax(x, axis: Ints | None = -1):
     """`log(softmax(x))` along `axis`, without overflow."""
-    return jax.nn.log_softmax(floats(x), axis)
+    return jax.nn.log_softmax(floats(x), tuple(axis) if isinstance(axis, list) else axis)
 
 
 @op(elementwise=True)

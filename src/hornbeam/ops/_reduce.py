@@ -307,6 +307,7 @@ def histogram(x, bins: ArrayLike = 10, range=None):
     Returns:
         `(counts, edges)`.
     """
+    bins = bins if isinstance(bins, int) else jnp.asarray(bins)
     return jnp.histogram(array(x), bins=bins, range=range)
 
 
