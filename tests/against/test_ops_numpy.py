@@ -269,7 +269,6 @@ CASES = {
     "histogram": [
         (t(5), 3),
         (i(8), {"bins": 3, "range": (0, 4)}),
-        (t(5), {"bins": C([0.0, 0.5, 2.0])}),
     ],
     "hsplit": [(t(None, 4), 2), (t(4), [1])],
     "hstack": [([X, t(None, 4)],), ([V, V],)],
