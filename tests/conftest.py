@@ -14,11 +14,11 @@ pytest.register_assert_rewrite("helpers")
 
 @pytest.fixture(autouse=True)
 def fresh_state():
-    """Automatic names, flags and seeds start over, so that tests pass in any order."""
-    yield
-    utils = sys.modules.get("hornbeam.utils")  # absent after tests that only read the source
+    """Automatic names, flags and seeds start over, so that tests pass in any order, every time."""
+    utils = sys.modules.get("hornbeam.utils")  # absent in tests that only read the source
     if utils is not None:
         utils.clear_session(free_memory=False)  # collecting garbage takes longer than most tests
+        utils.set_random_seed(0)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -38,6 +38,10 @@ def regressor(**compile_arguments):
     return model
 
 
+def noise(*shape):
+    return np.random.default_rng(len(shape) + shape[-1]).random(shape)
+
+
 @pytest.fixture
 def data():
     rng = np.random.default_rng(0)
@@ -86,6 +90,17 @@ def test_other_amounts_of_data_compile_no_step(data):
     assert n.of("_loop") == 0, n.names
 
 
+def test_fusing_other_numbers_of_steps_compiles_nothing(data):
+    x, y = data
+    model = classifier()
+    model.fit(x[:96], y[:96], batch_size=16, verbose=0)
+    with count_compiles() as n:
+        for fused in (4, "auto", 32):
+            model.steps_per_execution = fused
+            model.fit(x[:96], y[:96], batch_size=16, epochs=3, verbose=0)
+    assert n.of("_loop") == 0, n.names
+
+
 def test_setting_the_learning_rate_compiles_nothing(data):
     x, y = data
     model = classifier()
@@ -111,7 +126,7 @@ def test_freezing_a_layer_takes_effect(data):
 # Numbers --------------------------------------------------------------------------------------
 
 
-def run(data, batches=None, **compile_arguments):
+def run(data, watched=True, **compile_arguments):
     keras.utils.set_random_seed(1)
     model = classifier(**compile_arguments)
     seen = []
@@ -120,7 +135,8 @@ def run(data, batches=None, **compile_arguments):
         def on_train_batch_end(self, batch, logs=None):
             seen.append((batch, *logs.values()))
 
-    history = model.fit(*data, batch_size=16, epochs=2, verbose=0, callbacks=[Watch()])
+    callbacks = [Watch()] if watched else []
+    history = model.fit(*data, batch_size=16, epochs=2, verbose=0, callbacks=callbacks)
     weights = [*model.get_weights(), model.layers[1].seed_generator.state.numpy()]
     return weights, seen, history.history
 
@@ -128,11 +144,45 @@ def run(data, batches=None, **compile_arguments):
 def test_fusing_steps_changes_no_bit(data):
     plain = run(data)
     assert len(plain[1]) == 14 and [b for b, *_ in plain[1]] == [*range(7), *range(7)]
-    for fused in (3, 32, "auto"):
-        weights, seen, history = run(data, steps_per_execution=fused)
+    for watched, fused in ((True, 3), (True, 32), (True, "auto"), (False, 1), (False, 3)):
+        weights, seen, history = run(data, watched, steps_per_execution=fused)
         for a, b in zip(plain[0], weights, strict=True):
             np.testing.assert_array_equal(a, b)
-        assert seen == plain[1] and history == plain[2]
+        assert seen == plain[1] * watched and history == plain[2]
+
+
+def test_callbacks_that_follow_steps_see_as_many_as_were_asked_for(data):
+    class Counts(keras.callbacks.Callback):
+        def __init__(self, follows_steps):
+            super().__init__()
+            self.follows_steps, self.seen = follows_steps, []
+
+        def on_steps_end(self, steps_done, read_logs):
+            self.seen.append(steps_done)
+
+    x, y = data
+    model = classifier()
+    options = {"batch_size": 4, "epochs": 4, "verbose": 0}
+    for fused, expected in ((1, [*range(1, 26)]), (10, [10, 20, 25])):
+        model.steps_per_execution = fused
+        strict = Counts(follows_steps=True)
+        model.fit(x[:100], y[:100], callbacks=[strict], **options)
+        assert strict.seen == expected * 4
+    # Steps this small are fused by themselves when nobody counts them.
+    model.steps_per_execution = 1
+    lenient = Counts(follows_steps=False)
+    model.fit(x[:100], y[:100], callbacks=[lenient], **options)
+    assert len(lenient.seen) < 50 and lenient.seen.count(25) == 4
+
+
+def test_large_predictions_run_in_small_groups():
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1 << 20, use_bias=False)])
+    model.layers[0].kernel.assign(np.ones((2, 1 << 20)))
+    x = np.arange(12.0).reshape(6, 2)
+    y = model.predict(x, batch_size=1, verbose=0)  # 4 MiB each
+    np.testing.assert_array_equal(y[:, -1], x.sum(-1))
+    ((program, _),) = model._programs.values()
+    assert program.width == 4
 
 
 def test_eager_steps_compute_the_same(data):
@@ -185,7 +235,7 @@ def test_class_weight_is_a_sample_weight(data):
 
 def test_last_epoch_logs_are_means_over_the_epoch():
     model = regressor(optimizer=keras.optimizers.SGD(0.0))
-    x, y = np.random.rand(50, 4), np.random.rand(50, 2)
+    x, y = noise(50, 4), noise(50, 2)
     logs = model.fit(x, y, batch_size=16, verbose=0).history["loss"]
     np.testing.assert_allclose(logs[0], model.evaluate(x, y, verbose=0), rtol=1e-5)
 
@@ -195,7 +245,7 @@ def test_losses_of_layers_are_counted():
         [keras.Input((4,)), layers.Dense(2, kernel_regularizer=keras.regularizers.L2(0.1))]
     )
     model.compile("sgd", "mse")
-    x, y = np.random.rand(8, 4), np.random.rand(8, 2)
+    x, y = noise(8, 4), noise(8, 2)
     penalty = 0.1 * np.sum(model.layers[0].kernel.numpy() ** 2)
     plain = np.mean((model.predict(x, verbose=0) - y) ** 2)
     np.testing.assert_allclose(model.evaluate(x, y, verbose=0), plain + penalty, rtol=1e-5)
@@ -203,7 +253,7 @@ def test_losses_of_layers_are_counted():
 
 def test_validation_split_takes_the_last_rows_and_freq():
     model = regressor(optimizer=keras.optimizers.SGD(0.0))
-    x, y = np.random.rand(50, 4), np.random.rand(50, 2)
+    x, y = noise(50, 4), noise(50, 2)
     history = model.fit(x, y, validation_split=0.3, epochs=4, validation_freq=2, verbose=0).history
     assert len(history["loss"]) == 4 and len(history["val_loss"]) == 2
     expected = model.evaluate(x[35:], y[35:], verbose=0)
@@ -212,7 +262,7 @@ def test_validation_split_takes_the_last_rows_and_freq():
 
 def test_on_batch_methods():
     model = regressor(metrics=["mae"])
-    x, y = np.random.rand(8, 4), np.random.rand(8, 2)
+    x, y = noise(8, 4), noise(8, 2)
     first = model.train_on_batch(x, y, return_dict=True)
     assert list(first) == ["loss", "mae"]
     model.reset_metrics()
@@ -448,7 +498,7 @@ def test_both_styles_of_train_step(cls, fused):
     model.build((None, 4))
     model.compile("sgd", steps_per_execution=fused)
     model.set_weights(reference.get_weights())
-    x, y = np.random.rand(64, 4), np.random.rand(64, 2)
+    x, y = noise(64, 4), noise(64, 2)
     found, expected = (
         m.fit(x, y, epochs=3, shuffle=False, verbose=0).history for m in (model, reference)
     )
@@ -462,7 +512,7 @@ def test_both_styles_of_train_step(cls, fused):
 def test_super_of_train_step(cls):
     model = cls()
     model.compile("sgd", "mse")
-    x, y = np.random.rand(64, 4), np.random.rand(64, 2)
+    x, y = noise(64, 4), noise(64, 2)
     history = model.fit(x, y, epochs=3, verbose=0).history["loss"]
     assert history[-1] < history[0]
 
@@ -494,7 +544,8 @@ def test_two_optimizers_and_variables_that_tracing_finds():
 
     model = Pair()
     model.compile()
-    x, y = np.random.rand(64, 4), np.random.rand(64, 1)
+    x = noise(64, 4)
+    y = x.sum(-1, keepdims=True)
     history = model.fit(x, y, epochs=5, verbose=0).history
     for losses in history.values():
         assert losses[-1] < losses[0]
@@ -513,7 +564,7 @@ def test_compute_loss_and_metrics_can_be_overridden():
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
             return 2 * super().compute_loss(x, y, y_pred, sample_weight, training)
 
-    x, y = np.random.rand(40, 4), np.random.rand(40, 2)
+    x, y = noise(40, 4), noise(40, 2)
     model = Doubled()
     model.compile("sgd", "mse")
     plain = np.mean((model(x) - y) ** 2)

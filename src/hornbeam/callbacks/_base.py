@@ -18,7 +18,8 @@ class Callback:
     `self.model.stop_training = True` ends the training.
 
     A method of single batches makes the loop wait for the device after every step; a method
-    `on_steps_end` only when it reads the logs.
+    `on_steps_end` only when it reads the logs. Without either, the loop runs as many steps at once
+    as it likes.
 
     Example:
 
@@ -33,6 +34,9 @@ class Callback:
     # On the class, for subclasses that don't call `super().__init__()`.
     params: Any = None
     _model: Any = None
+    # Whether `on_steps_end` and its like must be called after every `steps_per_execution` steps. A
+    # callback that only looks now and then says no, and the loop may run more steps at once.
+    follows_steps = True
 
     def __init__(self):
         self.params = None

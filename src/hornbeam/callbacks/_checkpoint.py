@@ -55,6 +55,7 @@ class ModelCheckpoint(MonitorCallback):
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         self.save_freq = save_freq
+        self.follows_steps = save_freq != "epoch"
         self.initial_value_threshold = initial_value_threshold
         self._epoch = self._steps_seen = self._unsaved = 0
 

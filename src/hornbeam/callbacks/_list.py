@@ -99,6 +99,16 @@ class CallbackList(Callback):
         begin, end = f"on_{kind}_batch_begin", f"on_{kind}_batch_end"
         return bool(self._listeners[begin] or self._listeners[end])
 
+    def follow_steps(self, kind):
+        """Whether a callback has to be called after every `steps_per_execution` steps of a kind.
+
+        If none does, the loop may run as many steps at once as it likes.
+        """
+        event = "on_steps_end" if kind == "train" else f"on_{kind}_steps_end"
+        return self.wants_batches(kind) or any(
+            c.follows_steps and _overrides(c, event) for c in self.callbacks
+        )
+
     def state(self):
         """The states of the callbacks, in order."""
         return [callback.state() for callback in self.callbacks]

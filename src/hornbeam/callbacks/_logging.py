@@ -134,6 +134,7 @@ class TerminateOnNaN(Callback):
     """
 
     interval = 0.1
+    follows_steps = False
 
     def __init__(self, raise_error=False):
         super().__init__()

@@ -196,6 +196,7 @@ class ProgbarLogger(Callback):
     """Draws the progress bar of `fit`, `evaluate` and `predict`, at most ten times a second."""
 
     interval = 0.1
+    follows_steps = False
     _bar: Progbar
 
     def __init__(self):

@@ -66,6 +66,7 @@ class TensorBoard(Callback):
             wanted = "'epoch', 'batch' or a positive int"
             raise ValueError(expected("TensorBoard's update_freq", wanted, update_freq))
         self.profile_batch = _checked_range(profile_batch)
+        self.follows_steps = self.update_freq != "epoch" or self.profile_batch[1] > 0
         self.embeddings_freq = embeddings_freq
         self.embeddings_metadata = embeddings_metadata
         self._writers = {}

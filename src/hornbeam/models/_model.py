@@ -79,7 +79,6 @@ class Model(Layer):
             _layers=[],
             _compiled=None,
             _programs={},
-            _auto_width={},
             optimizer=None,
             history=None,
             stop_training=False,
@@ -280,7 +279,7 @@ class Model(Layer):
         self.optimizer = self._compiled.optimizer
         self.loss = loss
         self.stop_training = False
-        self._programs, self._auto_width = {}, {}
+        self._programs = {}
 
     @property
     def compiled(self):

@@ -2,7 +2,6 @@
 
 import inspect
 import itertools
-import time
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +17,6 @@ from . import step as steps_module
 from .state import RunningState, interrupts_deferrable
 from .step import Program
 
-_AUTO_WIDTH = 32  # steps_per_execution="auto" fuses at most so many steps …
-_AUTO_SECONDS = 0.05  # … that take about so long together, to keep callbacks and Ctrl-C quick
 _STACK = 32  # so many batches are gathered at once …
 _STACK_BYTES = 1 << 22  # … if they take no more than that together: what a cache may hold
 
@@ -153,9 +150,6 @@ class Runner:
         self.model, self.kind = model, kind
         self.run_batch = imperative_step(model, kind)
         self.run = self._run_eagerly if model.run_eagerly else self._run_compiled
-        wanted = model.steps_per_execution
-        self.undecided = wanted == "auto" and kind not in model._auto_width
-        self.width = model._auto_width.get(kind, 1) if wanted == "auto" else wanted
 
     def epoch(self, state, source, steps, callbacks, outputs=None):
         """Run the next batches of `source`; returns the last logs as a dict of floats.
@@ -169,18 +163,17 @@ class Runner:
         """
         self._programs = {}  # of this epoch; a callback may have frozen a layer since the last one
         events = _Events(callbacks, self.kind)
+        self.fused = self.model.steps_per_execution
+        if self.fused == "auto" or (self.fused == 1 and not callbacks.follow_steps(self.kind)):
+            self.fused = None  # as many as take a moment
+        stacked = self._stacked(source)
         done, results, count = 0, None, 0
         while done < steps:
-            stacked = self._stacked(source)
             batches, number = source.take(min(stacked, steps - done), stacked)
             start = 0
             while start < number:
                 events.begin(done)
-                began = time.perf_counter()
-                count = min(self.width, number - start)
-                results = self.run(state, batches, start, count)
-                if self.undecided and done:  # the first call compiles
-                    self._decide_width(results, began)
+                results, count = self.run(state, batches, start, number - start)
                 start += count
                 done += count
                 if outputs is not None:
@@ -199,24 +192,22 @@ class Runner:
         if source.num_batches == 1:
             return 1
         fits = _STACK_BYTES // max(source.batch_bytes, 1)
-        return max(self.width, min(_STACK, fits), 2)
+        return max(self.fused or 1, min(_STACK, fits), 2)
 
-    def _decide_width(self, results, began):
-        """Fuse as many steps as take about `_AUTO_SECONDS` together."""
-        jax.block_until_ready(results)
-        seconds = time.perf_counter() - began
-        self.width = max(1, min(_AUTO_WIDTH, int(_AUTO_SECONDS / seconds)))
-        self.model._auto_width[self.kind] = self.width
-        self.undecided = False
-
-    def _run_compiled(self, state, batches, start, count):
-        key = self.width, jax.tree.leaves(batches)[0].shape[:2]
-        if key not in self._programs:
+    def _run_compiled(self, state, batches, start, left):
+        """Run some of the `left` steps from `start` on; returns their results, and how many."""
+        key = jax.tree.leaves(batches)[0].shape[:2]
+        first = key not in self._programs
+        if first:
             self._programs[key] = self._program(batches)
             state.take(self._programs[key][0].written)
         program, log_names = self._programs[key]
-        results = program.run(state, batches, _number(start), _number(count))
-        return dict(zip(log_names, results, strict=True)) if log_names else results
+        count = min(self.fused or program.pace or 1, program.width, left)
+        # Once an epoch, waiting for the device does no harm.
+        timed = self.fused is None and left > 1 and (first or program.pace is None)
+        run = program.run_timed if timed else program.run
+        results = run(state, batches, start, count)
+        return dict(zip(log_names, results, strict=True)) if log_names else results, count
 
     def _program(self, batches):
         """The compiled program for such batches, compiled if it is the first time."""
@@ -225,7 +216,6 @@ class Runner:
         variables = known_variables(model, self.kind)
         key = (
             self.kind,
-            self.width,
             treedef,
             tuple((a.shape, a.dtype) for a in leaves),
             tuple(v.trainable for v in variables),
@@ -242,15 +232,16 @@ class Runner:
                 return list(results.values())
 
             specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batches)
-            model._programs[key] = Program(step, variables, specs, self.width), log_names
+            model._programs[key] = Program(step, variables, specs, self.fused or 1), log_names
         return model._programs[key]
 
-    def _run_eagerly(self, state, batches, start, count):
+    def _run_eagerly(self, state, batches, start, left):
         """The same steps as plain Python, for debugging."""
         results = []
-        for i in range(start, start + count):
+        for i in range(start, start + min(self.fused or 1, left)):
             results.append(self.run_batch(jax.tree.map(lambda a, i=i: a[i], batches)))
-        return jax.tree.map(lambda *xs: jnp.stack([jnp.asarray(x) for x in xs]), *results)
+        stack = lambda *xs: jnp.stack([jnp.asarray(x) for x in xs])
+        return jax.tree.map(stack, *results), len(results)
 
 
 class _Events:
@@ -299,16 +290,6 @@ def _joined(results, count):
         lambda a: np.asarray(a)[:count].reshape(-1, *a.shape[2:]) if a.ndim > 1 else np.asarray(a),
         results,
     )
-
-
-_numbers = {}
-
-
-def _number(n):
-    """An int32 on the device, kept: moving it anew would cost as much as a small step."""
-    if n not in _numbers:
-        _numbers[n] = jnp.int32(n)
-    return _numbers[n]
 
 
 # Steps as code over variables -----------------------------------------------------------------
