@@ -18,6 +18,9 @@ class History(Callback):
     ({'loss': [2.0, 1.0]}, [0, 1])
     """
 
+    history: dict[str, list]
+    epoch: list[int]
+
     def __init__(self):
         super().__init__()
         self.history = {}

@@ -23,7 +23,7 @@ from ..core.symbolic import (
 from ..core.tree import is_shape
 from ..core.variable import Variable
 from ..metrics import Metric
-from ._call import AmbientCall, Call, parameters
+from ._call import AmbientCall, Call, overridable, parameters
 from ._input_spec import InputSpec
 
 _T = TypeVar("_T")
@@ -121,6 +121,7 @@ class Layer(Operation):
 
     # Building ---------------------------------------------------------------------------------
 
+    @overridable
     def build(self, input_shape):
         """Make the variables, for inputs of this shape (`None` for unknown sizes).
 

@@ -2,6 +2,8 @@
 
 import functools
 import inspect
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,15 @@ from ..core.scope import current, enter
 from ..core.symbolic import KerasTensor, flatten, standardize_shape, tree_map
 from ..core.variable import Variable
 from ._input_spec import check_input
+
+
+def overridable(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a method that subclasses write anew with parameters of their own.
+
+    To type checkers it takes anything, so they don't complain about that.
+    """
+    method.built_in = True
+    return method
 
 
 class Call:

@@ -9,12 +9,14 @@ from typing import Any
 import jax
 
 from .. import saving
+from ..callbacks import History
 from ..core import masks, objects
 from ..core.messages import did_you_mean, unknown_keywords
 from ..core.naming import auto_name
 from ..core.scope import enter, functionalize
 from ..core.symbolic import KerasTensor, flatten
 from ..layers import Layer
+from ..layers._call import overridable
 from ..training import loop
 from ..training.compile import Compiled
 from ..training.step import default_predict_step, default_test_step, default_train_step
@@ -57,7 +59,7 @@ class Model(Layer):
     _compiled: Compiled | None
     _programs: dict
     optimizer: Any  # an `Optimizer`; `None` before `compile`
-    history: Any  # a `History`; `None` before `fit`
+    history: History | None  # `None` before `fit`
     stop_training: bool
 
     def __init__(self, *args, **kwargs):
@@ -102,6 +104,7 @@ class Model(Layer):
 
     # What it is made of -------------------------------------------------------------------------
 
+    @overridable
     def call(self, inputs, training=None, mask=None):
         """Compute the outputs; subclasses without a graph write their own."""
         if self._function is None:
@@ -181,7 +184,7 @@ class Model(Layer):
             )
         return self._function
 
-    def get_layer(self, name=None, index=None):
+    def get_layer(self, name=None, index=None) -> Any:
         """The layer of this name, or at this index of `model.layers`.
 
         Raises:
@@ -350,6 +353,9 @@ class Model(Layer):
         self._need_compiled("compute_metrics").update_metrics(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
+    # The loop runs built-in steps directly.
+
+    @overridable
     def train_step(self, state, data=None):
         """One step of training. Override it in one of two styles.
 
@@ -387,16 +393,15 @@ class Model(Layer):
         """
         return self._default_step(default_train_step, state, data)
 
+    @overridable
     def test_step(self, state, data=None):
         """One step of evaluation; see `train_step` for the two styles of overriding."""
         return self._default_step(default_test_step, state, data)
 
+    @overridable
     def predict_step(self, state, data=None):
         """One step of prediction; see `train_step` for the two styles of overriding."""
         return self._default_step(default_predict_step, state, data)
-
-    # The loop runs the built-in steps directly.
-    train_step.built_in = test_step.built_in = predict_step.built_in = True
 
     def _default_step(self, step, state, data):
         if data is None:  # the plain style: the only argument is the data
@@ -421,7 +426,7 @@ class Model(Layer):
         validation_steps=None,
         validation_batch_size=None,
         validation_freq: int | Sequence[int] = 1,
-    ):
+    ) -> History:
         """Train on data, for a number of epochs.
 
         Args:
@@ -483,7 +488,7 @@ class Model(Layer):
         callbacks=None,
         return_dict=False,
         **kwargs,
-    ):
+    ) -> Any:
         """The loss and metrics on data.
 
         Args:
@@ -509,7 +514,9 @@ class Model(Layer):
         )
         return logs if return_dict else _as_list(logs)
 
-    def predict(self, x, batch_size=None, verbose: int | str = "auto", steps=None, callbacks=None):
+    def predict(
+        self, x, batch_size=None, verbose: int | str = "auto", steps=None, callbacks=None
+    ) -> Any:
         """The outputs for inputs, computed in batches.
 
         Args:
@@ -526,19 +533,21 @@ class Model(Layer):
             self, x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
         )
 
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+    def train_on_batch(
+        self, x, y=None, sample_weight=None, class_weight=None, return_dict=False
+    ) -> Any:
         """One training step on one batch; returns its loss and metrics, as `evaluate` does."""
         self._need_compiled("train_on_batch")
         logs = loop.on_batch(self, "train", x, y, sample_weight, class_weight)
         return logs if return_dict else _as_list(logs)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False) -> Any:
         """The loss and metrics of one batch, without training."""
         self._need_compiled("test_on_batch")
         logs = loop.on_batch(self, "test", x, y, sample_weight)
         return logs if return_dict else _as_list(logs)
 
-    def predict_on_batch(self, x):
+    def predict_on_batch(self, x) -> Any:
         """The outputs for one batch, as NumPy arrays."""
         return loop.on_batch(self, "predict", x)
 

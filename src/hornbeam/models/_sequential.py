@@ -4,6 +4,7 @@ from ..core import objects
 from ..core.symbolic import KerasTensor
 from ..core.tree import is_shape
 from ..layers import Input, InputLayer, Layer
+from ..layers._call import overridable
 from ._functional import Function
 from ._graph_config import build_sequential, sequential_config
 from ._model import Model
@@ -88,6 +89,7 @@ class Sequential(Model):
         if len(self._layers) > 1 and isinstance(self._layers[0], InputLayer):
             self.build(self._layers[0].batch_shape)
 
+    @overridable
     def build(self, input_shape=None):
         """Build all layers for inputs of this shape (the batch first, `None` for any size)."""
         if not self._layers:
@@ -110,6 +112,7 @@ class Sequential(Model):
             x = layer(x)
         self._function = Function(inputs, x, name=self.name)
 
+    @overridable
     def call(self, inputs, training=None, mask=None, **kwargs):
         """Hand the inputs through all layers."""
         return self._call_function(inputs, mask)
