@@ -2,8 +2,11 @@
 
 import contextlib
 import dataclasses
+import os
 
 import jax.monitoring
+
+import hornbeam
 
 # Recorded once for every program that JAX asks the backend to compile, also when the program
 # then comes from the compilation cache on disk; a call of a compiled function records nothing.
@@ -43,3 +46,22 @@ def count_compiles():
         yield counted
     finally:
         jax.monitoring.unregister_event_duration_listener(listener)
+
+
+class BatchesByNumber(hornbeam.utils.PyDataset):
+    """A list of batches as a data set; here, so that worker processes find the class."""
+
+    def __init__(self, batches, **kwargs):
+        super().__init__(**kwargs)
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        batch = self.batches[index]
+        if isinstance(batch, str) and batch == "fails":
+            raise RuntimeError("mine")
+        if isinstance(batch, str) and batch == "dies":
+            os._exit(1)
+        return batch

@@ -46,11 +46,12 @@ class ArraySource:
         batch_size = 32 if batch_size is None else batch_size
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(expected("batch_size", "an int of at least 1", batch_size))
-        self.data = tuple(_arrays(part, name) for part, name in zip(data, names, strict=False))
-        self.num_rows = _num_rows(self.data, names)
+        self.data = tuple(as_arrays(part, name) for part, name in zip(data, names, strict=False))
+        self.num_rows = count_rows(self.data, names)
         self.batch_size = int(batch_size)
         self.shuffle = bool(shuffle)
         self._placed = None
+        self.ends, self.exhausted = False, False  # passes follow one another for ever
         self._ahead = []  # what is left of this pass: tables of the rows of each batch
         if self.shuffle:
             # Keras draws one order that it doesn't use; so a seed gives the same epochs in both.
@@ -61,9 +62,13 @@ class ArraySource:
         """Batches in one pass over the data."""
         return -(-self.num_rows // self.batch_size)
 
+    def map(self, function):
+        """Apply a function to the data, as it would be applied to each batch."""
+        self.data, self._placed = function(self.data), None
+
     def batch_specs(self):
         """Shapes and dtypes of the arrays: as they come to the device, with all rows."""
-        return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, _device_dtype(a)), self.data)
+        return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, device_dtype(a)), self.data)
 
     def place(self):
         """The arrays on the device, from the second time on without moving anything.
@@ -73,7 +78,7 @@ class ArraySource:
         if self._placed is None:
             self._on_host = jax.default_backend() == "cpu"
             put = np.asarray if self._on_host else jnp.asarray
-            self._placed = jax.tree.map(lambda a: put(a, _device_dtype(a)), self.data)
+            self._placed = jax.tree.map(lambda a: put(a, device_dtype(a)), self.data)
         return self._placed
 
     @functools.cached_property
@@ -85,6 +90,9 @@ class ArraySource:
     def rewind(self):
         """Start the next `take` at the beginning of a pass."""
         self._ahead = []
+
+    def close(self):
+        """Nothing to do; other sources end their workers."""
 
     def take(self, count, stacked=1):
         """The next batches. A pass over the data is followed by another one without a gap.
@@ -126,7 +134,7 @@ def _gather(arrays, rows):
     return jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), arrays)
 
 
-def _device_dtype(a):
+def device_dtype(a):
     """The dtype on the device: 64-bit types become what the default types are."""
     name = str(a.dtype)
     if name == "float64":
@@ -136,14 +144,14 @@ def _device_dtype(a):
     return a.dtype
 
 
-def _arrays(part, name):
+def as_arrays(part, name):
     """`part` with arrays in the place of everything that is data."""
     if part is None:
         return None
     if isinstance(part, dict):
-        return {k: _arrays(v, f"{name}[{k!r}]") for k, v in part.items()}
+        return {k: as_arrays(v, f"{name}[{k!r}]") for k, v in part.items()}
     if isinstance(part, (list, tuple)) and not _is_data(part):
-        return type(part)(_arrays(v, f"{name}[{i}]") for i, v in enumerate(part))
+        return type(part)(as_arrays(v, f"{name}[{i}]") for i, v in enumerate(part))
     if isinstance(part, Variable):
         part = part.value
     if not isinstance(part, (np.ndarray, jax.Array)):
@@ -153,7 +161,7 @@ def _arrays(part, name):
                     name,
                     "an array, or a list, tuple or dict of arrays",
                     part,
-                    "Other data sources are not there yet.",
+                    "A generator, PyDataset or data loader of whole batches stands for x alone.",
                 )
             )
         part = np.asarray(part)
@@ -176,7 +184,7 @@ def _is_data(x):
     return isinstance(x, (bool, int, float, np.generic))
 
 
-def _num_rows(data, names):
+def count_rows(data, names):
     rows = {}
     for part, name in zip(data, names, strict=False):
         for path, leaf in jax.tree_util.tree_leaves_with_path(part):
@@ -200,8 +208,8 @@ def split_validation(data, fraction):
     if not 0 < fraction < 1:
         raise ValueError(expected("validation_split", "between 0 and 1", fraction))
     names = ("x", "y", "sample_weight")
-    data = tuple(_arrays(part, name) for part, name in zip(data, names, strict=False))
-    n = _num_rows(data, names)
+    data = tuple(as_arrays(part, name) for part, name in zip(data, names, strict=False))
+    n = count_rows(data, names)
     start = int(n * (1.0 - fraction))
     if start in (0, n):
         raise ValueError(

@@ -430,7 +430,9 @@ class Model(Layer):
         """Train on data, for a number of epochs.
 
         Args:
-            x: inputs: an array, or a list, tuple or dict of arrays, as the model takes them.
+            x: inputs: an array, or a list, tuple or dict of arrays, as the model takes them. Or
+                whole batches, `x`, `(x, y)` or `(x, y, sample_weight)`, from a `PyDataset`, a
+                data loader, a generator or another iterable.
             y: targets, as the losses take them.
             batch_size: number of samples in a step; 32 by default.
             epochs: number of the epoch to stop before.
@@ -438,7 +440,7 @@ class Model(Layer):
             callbacks: list of `Callback`s.
             validation_split: share of the samples (the last ones, before shuffling) that are
                 held back for validation.
-            validation_data: `(x, y)` or `(x, y, sample_weight)`.
+            validation_data: `(x, y)` or `(x, y, sample_weight)`, or batches as for `x`.
             shuffle: whether each epoch takes the samples in a new order.
             class_weight: dict from class number to a factor of its samples' weight.
             sample_weight: one weight per sample (or per time step); a list or dict for several

@@ -1,7 +1,9 @@
 """`fit`, `evaluate` and `predict`: loops around compiled steps, and what they tell callbacks."""
 
+import contextlib
 import inspect
 import itertools
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +14,18 @@ from ..core import rng, settings
 from ..core.messages import did_you_mean, expected
 from ..core.scope import functionalize
 from ..core.symbolic import KerasTensor, infer
-from ..data import ArraySource, pack, split_validation, unpack
+from ..data import ArraySource, BatchSource, pack, split_validation, unpack, yields_batches
 from . import step as steps_module
 from .state import RunningState, interrupts_deferrable
 from .step import Program
 
 _STACK = 32  # so many batches are gathered at once …
 _STACK_BYTES = 1 << 22  # … if they take no more than that together: what a cache may hold
+
+_MSG_EXHAUSTED = """\
+The data has come to its end, without {when}: an iterator, such as a generator, yields each batch \
+once. Pass something that can be iterated again (a PyDataset, a data loader, an object with an \
+`__iter__`), or an endless generator together with `steps_per_epoch`."""
 
 
 def fit(
@@ -42,41 +49,43 @@ def fit(
     validation_freq,
 ):
     """Train; see `Model.fit`."""
-    train, validation = pack(x, y, sample_weight), None
     if validation_split and validation_data is None:
-        train, validation = split_validation(train, validation_split)
+        _only_arrays(x, "validation_split")
+        data, validation_data = split_validation(pack(x, y, sample_weight), validation_split)
+        x, y, sample_weight = unpack(data)
+    train, validation = _source(x, y, sample_weight, batch_size, shuffle), None
     if validation_data is not None:
-        validation = _as_data(validation_data)
-    if class_weight is not None:
-        train = _with_class_weight(train, class_weight)
-    train = ArraySource(train, batch_size, shuffle)
-    if validation is not None:
-        names = ("validation x", "validation y", "validation sample_weight")
         size = validation_batch_size or train.batch_size
-        validation = ArraySource(validation, size, names=names)
+        x, y, sample_weight = _as_data(validation_data)
+        validation = _source(x, y, sample_weight, size, of="validation ")
+    if class_weight is not None:
+        train.map(lambda data: _with_class_weight(data, class_weight))
     # More steps than the data has batches are fine: one pass follows another.
-    steps = _at_most(_checked_steps(steps_per_epoch, "steps_per_epoch") or train.num_batches)
+    steps = _limit(steps_per_epoch, train, "steps_per_epoch", several_passes=True)
     epochs = min(epochs, settings.max_epochs() or epochs)
     prepare(model, train)
     for source in (train, validation):
         if source is not None:
-            model._compiled.check_targets(unpack(source.data)[1])
+            source.map(lambda data: _with_checked_targets(model, data))
     callbacks = _callback_list(
         model,
         callbacks,
         verbose,
         add_history=True,
         epochs=epochs,
-        steps=steps,
+        steps=steps or train.num_batches,
         batch_size=train.batch_size,
     )
     runner = Runner(model, "train")
     validator = None if validation is None else Runner(model, "test")
     model.stop_training = False
     logs = {}
-    with interrupts_deferrable(), RunningState() as state:
+    with _closing(train, validation), interrupts_deferrable(), RunningState() as state:
         callbacks.on_train_begin()
         for epoch in range(initial_epoch, epochs):
+            if train.exhausted:
+                warnings.warn(_MSG_EXHAUSTED.format(when=f"epoch {epoch + 1}"), stacklevel=3)
+                break
             model.reset_metrics()
             callbacks.on_epoch_begin(epoch)
             logs = runner.epoch(state, train, steps, callbacks)
@@ -95,12 +104,13 @@ def fit(
 
 def evaluate(model, x, y, *, batch_size, verbose, sample_weight, steps, callbacks):
     """Loss and metrics as a dict of floats; see `Model.evaluate`."""
-    source = ArraySource(pack(x, y, sample_weight), batch_size)
+    source = _source(x, y, sample_weight, batch_size)
     prepare(model, source)
-    model._compiled.check_targets(unpack(source.data)[1])
+    source.map(lambda data: _with_checked_targets(model, data))
     limit = _limit(steps, source, "steps")
-    callbacks = _callback_list(model, callbacks, verbose, steps=limit, epochs=1)
-    with interrupts_deferrable():
+    shown = limit or source.num_batches
+    callbacks = _callback_list(model, callbacks, verbose, steps=shown, epochs=1)
+    with _closing(source), interrupts_deferrable():
         return _evaluate(model, Runner(model, "test"), source, limit, callbacks)
 
 
@@ -116,11 +126,12 @@ def _evaluate(model, runner, source, limit, callbacks):
 
 def predict(model, x, *, batch_size, verbose, steps, callbacks):
     """Predictions as NumPy arrays; see `Model.predict`."""
-    source = ArraySource(pack(x), batch_size)
+    source = _source(x, None, None, batch_size)
     limit = _limit(steps, source, "steps")
-    callbacks = _callback_list(model, callbacks, verbose, steps=limit, epochs=1)
+    shown = limit or source.num_batches
+    callbacks = _callback_list(model, callbacks, verbose, steps=shown, epochs=1)
     outputs = []
-    with interrupts_deferrable(), RunningState() as state:
+    with _closing(source), interrupts_deferrable(), RunningState() as state:
         callbacks.on_predict_begin()
         Runner(model, "predict").epoch(state, source, limit, callbacks, outputs)
         callbacks.on_predict_end()
@@ -135,7 +146,7 @@ def on_batch(model, kind, x, y=None, sample_weight=None, class_weight=None):
     source = ArraySource(data, batch_size=np.iinfo("int32").max)
     if kind != "predict":
         prepare(model, source)
-        model._compiled.check_targets(unpack(source.data)[1])
+        source.map(lambda data: _with_checked_targets(model, data))
         model.reset_metrics()
     outputs = [] if kind == "predict" else None
     with interrupts_deferrable(), RunningState() as state:
@@ -157,7 +168,7 @@ class Runner:
         Args:
             state: the `RunningState` that holds the variables.
             source: where the batches come from.
-            steps: number of batches.
+            steps: number of batches; `None` for those of one pass.
             callbacks: the `CallbackList`.
             outputs: list that predictions are appended to, as NumPy arrays.
         """
@@ -167,9 +178,13 @@ class Runner:
         if self.fused == "auto" or (self.fused == 1 and not callbacks.follow_steps(self.kind)):
             self.fused = None  # as many as take a moment
         stacked = self._stacked(source)
-        done, results, count = 0, None, 0
-        while done < steps:
-            batches, number = source.take(min(stacked, steps - done), stacked)
+        done, results, count, ends = 0, None, 0, 0
+        while steps is None or done < steps:
+            most = stacked if steps is None else min(stacked, steps - done)
+            batches, number = source.take(most, stacked)
+            ends = 0 if number else ends + 1
+            if ends and (steps is None or source.exhausted or ends > 1):
+                break
             start = 0
             while start < number:
                 events.begin(done)
@@ -181,6 +196,11 @@ class Runner:
                 events.end(done, results, count)
                 if self.model.stop_training and self.kind == "train":
                     return _floats(results, count - 1)
+        if not done:
+            raise ValueError("There is no data (any more): not a single batch came.")
+        if steps is not None and done < steps:
+            when = f"the last {steps - done} of {steps} steps"
+            warnings.warn(_MSG_EXHAUSTED.format(when=when), stacklevel=4)
         return {} if outputs is not None else _floats(results, count - 1)
 
     def _stacked(self, source):
@@ -196,10 +216,11 @@ class Runner:
 
     def _run_compiled(self, state, batches, start, left):
         """Run some of the `left` steps from `start` on; returns their results, and how many."""
-        key = jax.tree.leaves(batches)[0].shape[:2]
+        leaves, treedef = jax.tree.flatten(batches)
+        key = treedef, *((a.shape, a.dtype) for a in leaves)
         first = key not in self._programs
         if first:
-            self._programs[key] = self._program(batches)
+            self._programs[key] = self._program(batches, key)
             state.take(self._programs[key][0].written)
         program, log_names = self._programs[key]
         count = min(self.fused or program.pace or 1, program.width, left)
@@ -209,17 +230,11 @@ class Runner:
         results = run(state, batches, start, count)
         return dict(zip(log_names, results, strict=True)) if log_names else results, count
 
-    def _program(self, batches):
+    def _program(self, batches, key):
         """The compiled program for such batches, compiled if it is the first time."""
         model = self.model
-        leaves, treedef = jax.tree.flatten(batches)
         variables = known_variables(model, self.kind)
-        key = (
-            self.kind,
-            treedef,
-            tuple((a.shape, a.dtype) for a in leaves),
-            tuple(v.trainable for v in variables),
-        )
+        key = self.kind, key, tuple(v.trainable for v in variables)
         if key not in model._programs:
             log_names = []
 
@@ -397,13 +412,50 @@ def prepare(model, source):
 
 
 def _as_data(data):
-    if isinstance(data, (list, tuple)) and 2 <= len(data) <= 3:
-        return tuple(data)
-    raise ValueError(expected("validation_data", "(x, y) or (x, y, sample_weight)", data))
+    """`(x, y, sample_weight)` from what was given as `validation_data`."""
+    if yields_batches(data):
+        return data, None, None
+    if isinstance(data, (list, tuple)) and len(data) in (1, 2, 3):
+        return unpack(tuple(data))
+    wanted = "(x, y), (x, y, sample_weight), or an iterable of batches"
+    raise ValueError(expected("validation_data", wanted, data))
 
 
-def _at_most(steps):
-    return min(steps, settings.max_steps_per_epoch() or steps)
+def _source(x, y, sample_weight, batch_size, shuffle=False, of=""):
+    """The source of the batches that `x` holds, or yields."""
+    if not yields_batches(x):
+        names = tuple(f"{of}{name}" for name in ("x", "y", "sample_weight"))
+        return ArraySource(pack(x, y, sample_weight), batch_size, shuffle, names)
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None:
+            raise ValueError(
+                f"{of}x yields whole batches (it is a {type(x).__name__}), so {name} should be in "
+                "them: let it yield (x, y) or (x, y, sample_weight)."
+            )
+    return BatchSource(x, shuffle, f"{of}x")
+
+
+def _only_arrays(x, what):
+    if yields_batches(x):
+        raise ValueError(
+            f"{what} is for arrays; x yields batches (it is a {type(x).__name__}). Pass the other "
+            "part of the data as validation_data."
+        )
+
+
+@contextlib.contextmanager
+def _closing(*sources):
+    try:
+        yield
+    finally:
+        for source in sources:
+            if source is not None:
+                source.close()
+
+
+def _with_checked_targets(model, data):
+    model._compiled.check_targets(unpack(data)[1])
+    return data
 
 
 def _checked_steps(steps, what):
@@ -412,15 +464,16 @@ def _checked_steps(steps, what):
     return steps
 
 
-def _limit(steps, source, what):
-    """The number of batches to run, out of those there are."""
-    available = source.num_batches
-    if (_checked_steps(steps, what) or 0) > available:
-        raise ValueError(
-            f"{what}={steps}, but the data has only {available} batches "
-            f"({source.num_rows} rows in batches of {source.batch_size})."
-        )
-    return _at_most(steps or available)
+def _limit(steps, source, what, several_passes=False):
+    """The number of batches to run; `None` for a pass whose end the source tells."""
+    steps, available = _checked_steps(steps, what), source.num_batches
+    if steps and available is not None and steps > available and not several_passes:
+        raise ValueError(f"{what}={steps}, but the data has only {available} batches.")
+    limits = [
+        steps or (None if source.ends else available),
+        settings.max_steps_per_epoch(),
+    ]
+    return min((n for n in limits if n is not None), default=None)
 
 
 def _is_due(frequency, epoch):

@@ -19,16 +19,20 @@ from ..core.settings import (
     is_interactive_logging_enabled,
 )
 from ..core.symbolic import is_keras_tensor
+from ..data import PyDataset
 from ._arrays import normalize, pad_sequences, to_categorical
 from ._batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from ._graph import get_source_inputs
 from ._session import clear_session
 
 custom_object_scope = CustomObjectScope
+Sequence = PyDataset
 
 __all__ = [
     "CustomObjectScope",
     "Progbar",
+    "PyDataset",
+    "Sequence",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
