@@ -110,7 +110,7 @@ MISTAKES = {
     ),
     "strings": (lambda: classifier().fit(np.array([["a"] * 4] * 10), Y), "needs numbers"),
     "another kind of data": (
-        lambda: classifier().fit((b for b in [X]), Y),
+        lambda: classifier().fit(object(), Y),
         "x should be an array",
     ),
 }
