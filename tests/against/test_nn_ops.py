@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hornbeam import ops
-from hornbeam.ops import _nn
+from hornbeam.ops import _losses, _nn, _windows
 
 
 def numbers(*shape, seed=0):
@@ -156,8 +156,8 @@ def test_gradients(name):
 
 
 def test_every_op_is_compared():
-    public = [n for n in vars(_nn) if hasattr(getattr(_nn, n), "elementwise")]
-    elementwise = {n for n in public if getattr(_nn, n).elementwise}  # in test_small_parts.py
+    modules = {m.__name__ for m in (_losses, _nn, _windows)}  # activations: test_small_parts.py
+    public = [n for n in ops.__all__ if getattr(ops, n).__module__ in modules]
     named = {part for name in CASES for part in name.split()}
     short = {
         "binary_crossentropy": "binary",
@@ -165,6 +165,6 @@ def test_every_op_is_compared():
         "sparse_categorical_crossentropy": "sparse",
         "dot_product_attention": "attention",
     }
-    others = {"conv_transpose", "glu"}  # their own tests
-    missing = {n for n in public if short.get(n, n) not in named} - elementwise - others
+    others = {"conv_transpose"}  # its own tests
+    missing = {n for n in public if short.get(n, n) not in named} - others
     assert not missing

@@ -1,7 +1,37 @@
 """Functions of arrays, NumPy's names first; every one also records on symbolic tensors."""
 
 from ..core.objects import publish
-from . import _nn, _operators
+from . import _activations, _operators
+from ._activations import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_swish,
+    hard_tanh,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    soft_shrink,
+    softmax,
+    softplus,
+    softsign,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
+    swish,
+    tanh_shrink,
+    threshold,
+)
 from ._control import (
     associative_scan,
     cond,
@@ -180,6 +210,12 @@ from ._index import (
     unique,
     unravel_index,
 )
+from ._losses import (
+    binary_crossentropy,
+    categorical_crossentropy,
+    ctc_loss,
+    sparse_categorical_crossentropy,
+)
 from ._math import (
     fft,
     fft2,
@@ -192,52 +228,14 @@ from ._math import (
     segment_sum,
 )
 from ._nn import (
-    average_pool,
     batch_normalization,
-    binary_crossentropy,
-    categorical_crossentropy,
-    celu,
-    conv,
-    conv_transpose,
-    ctc_loss,
-    depthwise_conv,
     dot_product_attention,
-    elu,
-    gelu,
-    glu,
-    hard_shrink,
-    hard_sigmoid,
-    hard_silu,
-    hard_swish,
-    hard_tanh,
     layer_normalization,
-    leaky_relu,
-    log_sigmoid,
-    log_softmax,
-    max_pool,
     moments,
     multi_hot,
     normalize,
     one_hot,
-    relu,
-    relu6,
     rms_normalization,
-    selu,
-    separable_conv,
-    sigmoid,
-    silu,
-    soft_shrink,
-    softmax,
-    softplus,
-    softsign,
-    sparse_categorical_crossentropy,
-    sparse_plus,
-    sparse_sigmoid,
-    sparsemax,
-    squareplus,
-    swish,
-    tanh_shrink,
-    threshold,
 )
 from ._products import (
     correlate,
@@ -327,6 +325,14 @@ from ._shape import (
     unstack,
     vsplit,
     vstack,
+)
+from ._windows import (
+    average_pool,
+    conv,
+    conv_transpose,
+    depthwise_conv,
+    max_pool,
+    separable_conv,
 )
 
 __all__ = [
@@ -640,4 +646,5 @@ __all__ = [
 
 _operators.attach()
 # Activation functions get their names from `keras.activations`, as configs have them.
-publish("keras.ops", globals(), [n for n in __all__ if globals()[n].__module__ != _nn.__name__])
+_own = [n for n in __all__ if globals()[n].__module__ != _activations.__name__]
+publish("keras.ops", globals(), _own)

@@ -1,0 +1,193 @@
+"""Losses per sample: crossentropies and CTC."""
+
+import jax
+import jax.numpy as jnp
+
+from ..core import settings
+from ..core.messages import expected
+from ..core.symbolic import op
+from ._convert import float_array, widened
+
+
+@op
+def binary_crossentropy(target, output, from_logits=False):
+    """`-target * log(output) - (1 - target) * log(1 - output)`, element by element.
+
+    Args:
+        target: numbers in `[0, 1]`.
+        output: probabilities, or numbers whose sigmoid they are; of the shape of `target`.
+        from_logits: whether `output` is to go through a sigmoid, as is more accurate.
+
+    Example:
+
+    >>> keras.ops.binary_crossentropy([0.0, 1.0], [0.5, 1.0])
+    Array([0.6931, 0.    ], dtype=float32)
+    """
+    target, output, dtype = _target_and_output(target, output)
+    _check_same_shape(target, output)
+    if from_logits:
+        # log(1 + exp(x)) - target * x, with exponents that are never positive.
+        loss = jnp.maximum(output, 0) - output * target + jnp.log1p(jnp.exp(-jnp.abs(output)))
+    else:
+        output = _inside(output, dtype)
+        loss = -target * jnp.log(output) - (1 - target) * jnp.log1p(-output)
+    return loss.astype(dtype)
+
+
+@op
+def categorical_crossentropy(target, output, from_logits=False, axis=-1):
+    """`-sum(target * log(output))` along `axis`.
+
+    Args:
+        target: probabilities of the classes, such as one-hot vectors.
+        output: predicted probabilities (divided by their sum), or numbers whose softmax they are.
+        from_logits: whether `output` is to go through a softmax, as is more accurate.
+        axis: the axis of the classes.
+
+    Returns:
+        Array without the axis of the classes.
+
+    Example:
+
+    >>> keras.ops.categorical_crossentropy([[0.0, 1.0]], [[0.5, 0.5]])
+    Array([0.6931], dtype=float32)
+    """
+    target, output, dtype = _target_and_output(target, output)
+    _check_same_shape(target, output)
+    log_prob = _log_probabilities(output, dtype, from_logits, axis)
+    # A class whose logit is -inf counts nothing where its target is 0.
+    log_prob = jnp.maximum(log_prob, jnp.finfo(log_prob.dtype).min)
+    return -jnp.sum(target * log_prob, axis=axis).astype(dtype)
+
+
+@op
+def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
+    """`-log(output[target])`: the crossentropy with a class index as the target.
+
+    Args:
+        target: class indices, of the shape of `output` without its axis of the classes, or with
+            size 1 there. An index out of range gives the loss 0.
+        output: predicted probabilities (divided by their sum), or numbers whose softmax they are.
+        from_logits: whether `output` is to go through a softmax, as is more accurate.
+        axis: the axis of the classes.
+
+    Returns:
+        Array without the axis of the classes.
+
+    Example:
+
+    >>> keras.ops.sparse_categorical_crossentropy([1], [[0.5, 0.5]])
+    Array([0.6931], dtype=float32)
+    """
+    target, output = jnp.asarray(target), float_array(output)
+    if output.ndim == 0:
+        raise ValueError(expected("output", "of at least one axis", output))
+    if target.ndim == output.ndim and target.shape[axis] == 1:
+        target = jnp.squeeze(target, axis)
+    axis = axis % output.ndim
+    wanted = output.shape[:axis] + output.shape[axis + 1 :]
+    if target.ndim != len(wanted) or _differ(target.shape, wanted):
+        raise ValueError(
+            f"target should have output's shape without axis {axis}: {wanted}; received "
+            f"target.shape={target.shape} and output.shape={output.shape}."
+        )
+    log_prob = _log_probabilities(widened(output), output.dtype, from_logits, axis)
+    # Compare and select fuse into the sum; a gather would have a scatter as its gradient.
+    index = jax.lax.broadcasted_iota("int32", log_prob.shape, axis)
+    hit = index == jnp.expand_dims(target.astype("int32"), axis)
+    return -jnp.sum(jnp.where(hit, log_prob, 0), axis=axis).astype(output.dtype)
+
+
+def _log_probabilities(output, dtype, from_logits, axis):
+    if from_logits:
+        return jax.nn.log_softmax(output, axis)
+    total = jnp.sum(output, axis=axis, keepdims=True)
+    output = output / jnp.where(total == 0, 1, total)
+    return jnp.log(_inside(output, dtype))
+
+
+def _inside(probability, dtype):
+    """`probability` kept away from 0 and 1, whose logarithms have no finite derivatives."""
+    epsilon = max(settings.epsilon(), 2 / float(jnp.finfo(dtype).max))
+    return jnp.clip(probability, epsilon, 1 - epsilon)
+
+
+def _target_and_output(target, output):
+    """Both in at least float32, and the dtype that the loss should have."""
+    output = float_array(output)
+    return jnp.asarray(target, widened(output).dtype), widened(output), output.dtype
+
+
+def _check_same_shape(target, output):
+    if target.ndim != output.ndim or _differ(target.shape, output.shape) or not output.ndim:
+        raise ValueError(
+            "target and output should have the same shape, of at least one axis; received "
+            f"target.shape={target.shape} and output.shape={output.shape}."
+        )
+
+
+def _differ(a, b):
+    """Whether shapes of the same rank differ, as far as their sizes are known."""
+    return any(m != n for m, n in zip(a, b) if isinstance(m, int) and isinstance(n, int))
+
+
+@op
+def ctc_loss(target, output, target_length, output_length, mask_index=0):
+    """`-log p(target | output)` of connectionist temporal classification, over all alignments.
+
+    An alignment writes every label once or several times in a row, with blanks wherever one likes
+    and at least one between equal labels.
+
+    Args:
+        target: class indices, `(batch, length)`.
+        output: logits, `(batch, steps, classes)`.
+        target_length: how many of the labels count, `(batch,)`.
+        output_length: how many of the steps count, `(batch,)`.
+        mask_index: the class that means blank.
+
+    Returns:
+        One loss per sample, `(batch,)`; huge where no alignment fits.
+
+    Reference:
+        [Graves et al., 2006](https://www.cs.toronto.edu/~graves/icml_2006.pdf)
+
+    Example:
+
+    >>> keras.ops.ctc_loss([[1]], np.zeros((1, 2, 2)), [1], [2]).round(4)
+    Array([0.2877], dtype=float32)
+    """
+    target, output = jnp.asarray(target), float_array(output)
+    if target.ndim != 2 or output.ndim != 3:
+        raise ValueError(
+            "ctc_loss expects a target of shape (batch, length) and an output of shape (batch, "
+            f"steps, classes); received {tuple(target.shape)} and {tuple(output.shape)}."
+        )
+    target_length, output_length = jnp.asarray(target_length), jnp.asarray(output_length)
+    log_p = jax.nn.log_softmax(widened(output))
+    # The states of an alignment: a blank, the first label, a blank, the second label, ..., a blank.
+    batch, length = target.shape
+    states = jnp.full((batch, 2 * length + 1), mask_index).at[:, 1::2].set(target)
+    emitted = jnp.take_along_axis(log_p, states[:, None, :], axis=2)
+    # A label may follow another without a blank unless they are equal.
+    skips = jnp.pad(states[:, 2:] != states[:, :-2], ((0, 0), (2, 0))) & (states != mask_index)
+    never = jnp.asarray(-1e30, log_p.dtype)  # finite, since the gradient of -inf - -inf is NaN
+
+    def shifted(alpha, by):
+        return jnp.pad(alpha, ((0, 0), (by, 0)), constant_values=never)[:, : alpha.shape[1]]
+
+    def step(alpha, inputs):
+        emitted, active = inputs
+        reached = jnp.logaddexp(alpha, shifted(alpha, 1))
+        reached = jnp.logaddexp(reached, jnp.where(skips, shifted(alpha, 2), never)) + emitted
+        return jnp.where(active[:, None], reached, alpha), None
+
+    steps = jnp.arange(output.shape[1])[:, None] < output_length
+    emitted = jnp.swapaxes(emitted, 0, 1)
+    start = jnp.where(jnp.arange(states.shape[1]) < 2, emitted[0], never)
+    alpha, _ = jax.lax.scan(step, start, (emitted[1:], steps[1:]))
+    last = jnp.take_along_axis(alpha, 2 * target_length[:, None], axis=1)[:, 0]
+    previous = jnp.take_along_axis(alpha, jnp.maximum(2 * target_length - 1, 0)[:, None], axis=1)[
+        :, 0
+    ]
+    previous = jnp.where(target_length > 0, previous, never)
+    return -jnp.logaddexp(last, previous).astype(output.dtype)
