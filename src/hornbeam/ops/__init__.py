@@ -85,6 +85,7 @@ from ._create import (
     zeros,
     zeros_like,
 )
+from ._ctc import ctc_decode, ctc_loss
 from ._elementwise import (
     abs,
     absolute,
@@ -165,6 +166,7 @@ from ._elementwise import (
     negative,
     nextafter,
     not_equal,
+    polar,
     power,
     rad2deg,
     real,
@@ -213,7 +215,7 @@ from ._index import (
 from ._losses import (
     binary_crossentropy,
     categorical_crossentropy,
-    ctc_loss,
+    psnr,
     sparse_categorical_crossentropy,
 )
 from ._math import (
@@ -237,6 +239,7 @@ from ._nn import (
     one_hot,
     rms_normalization,
 )
+from ._patches import depth_to_space, fold, space_to_depth, unfold
 from ._products import (
     correlate,
     cross,
@@ -327,6 +330,8 @@ from ._shape import (
     vstack,
 )
 from ._windows import (
+    adaptive_average_pool,
+    adaptive_max_pool,
     average_pool,
     conv,
     conv_transpose,
@@ -338,6 +343,8 @@ from ._windows import (
 __all__ = [
     "abs",
     "absolute",
+    "adaptive_average_pool",
+    "adaptive_max_pool",
     "add",
     "all",
     "allclose",
@@ -397,11 +404,13 @@ __all__ = [
     "cosh",
     "count_nonzero",
     "cross",
+    "ctc_decode",
     "ctc_loss",
     "cumprod",
     "cumsum",
     "custom_gradient",
     "deg2rad",
+    "depth_to_space",
     "depthwise_conv",
     "diag",
     "diagflat",
@@ -439,6 +448,7 @@ __all__ = [
     "fmax",
     "fmin",
     "fmod",
+    "fold",
     "fori_loop",
     "full",
     "full_like",
@@ -544,8 +554,10 @@ __all__ = [
     "outer",
     "pad",
     "percentile",
+    "polar",
     "power",
     "prod",
+    "psnr",
     "ptp",
     "quantile",
     "rad2deg",
@@ -591,6 +603,7 @@ __all__ = [
     "softplus",
     "softsign",
     "sort",
+    "space_to_depth",
     "sparse_categorical_crossentropy",
     "sparse_plus",
     "sparse_sigmoid",
@@ -625,6 +638,7 @@ __all__ = [
     "triu",
     "true_divide",
     "trunc",
+    "unfold",
     "unique",
     "unravel_index",
     "unstack",

@@ -1,4 +1,4 @@
-"""Losses per sample: crossentropies and CTC."""
+"""How far a prediction is from its target: crossentropies, and the noise of a signal."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from ..core import settings
 from ..core.messages import expected
 from ..core.symbolic import op
-from ._convert import float_array, widened
+from ._convert import array, float_array, floats, widened
 
 
 @op
@@ -132,62 +132,26 @@ def _differ(a, b):
 
 
 @op
-def ctc_loss(target, output, target_length, output_length, mask_index=0):
-    """`-log p(target | output)` of connectionist temporal classification, over all alignments.
-
-    An alignment writes every label once or several times in a row, with blanks wherever one likes
-    and at least one between equal labels.
+def psnr(x1, x2, max_val):
+    """Peak signal-to-noise ratio in decibels: `10 * log10(max_val² / mean((x1 - x2)²))`.
 
     Args:
-        target: class indices, `(batch, length)`.
-        output: logits, `(batch, steps, classes)`.
-        target_length: how many of the labels count, `(batch,)`.
-        output_length: how many of the steps count, `(batch,)`.
-        mask_index: the class that means blank.
+        x1, x2: signals of the same shape.
+        max_val: the largest value that a signal can have, such as 255 for bytes.
 
     Returns:
-        One loss per sample, `(batch,)`; huge where no alignment fits.
-
-    Reference:
-        [Graves et al., 2006](https://www.cs.toronto.edu/~graves/icml_2006.pdf)
+        Scalar; infinite for equal signals.
 
     Example:
 
-    >>> keras.ops.ctc_loss([[1]], np.zeros((1, 2, 2)), [1], [2]).round(4)
-    Array([0.2877], dtype=float32)
+    >>> keras.ops.psnr(np.zeros(3), np.full(3, 0.1), max_val=1.0).round(3)
+    Array(20., dtype=float32)
     """
-    target, output = jnp.asarray(target), float_array(output)
-    if target.ndim != 2 or output.ndim != 3:
+    x1, x2 = (array(x) for x in floats(x1, x2))
+    if x1.ndim != x2.ndim or _differ(x1.shape, x2.shape):
         raise ValueError(
-            "ctc_loss expects a target of shape (batch, length) and an output of shape (batch, "
-            f"steps, classes); received {tuple(target.shape)} and {tuple(output.shape)}."
+            "x1 and x2 should have the same shape; received "
+            f"x1.shape={x1.shape} and x2.shape={x2.shape}."
         )
-    target_length, output_length = jnp.asarray(target_length), jnp.asarray(output_length)
-    log_p = jax.nn.log_softmax(widened(output))
-    # The states of an alignment: a blank, the first label, a blank, the second label, ..., a blank.
-    batch, length = target.shape
-    states = jnp.full((batch, 2 * length + 1), mask_index).at[:, 1::2].set(target)
-    emitted = jnp.take_along_axis(log_p, states[:, None, :], axis=2)
-    # A label may follow another without a blank unless they are equal.
-    skips = jnp.pad(states[:, 2:] != states[:, :-2], ((0, 0), (2, 0))) & (states != mask_index)
-    never = jnp.asarray(-1e30, log_p.dtype)  # finite, since the gradient of -inf - -inf is NaN
-
-    def shifted(alpha, by):
-        return jnp.pad(alpha, ((0, 0), (by, 0)), constant_values=never)[:, : alpha.shape[1]]
-
-    def step(alpha, inputs):
-        emitted, active = inputs
-        reached = jnp.logaddexp(alpha, shifted(alpha, 1))
-        reached = jnp.logaddexp(reached, jnp.where(skips, shifted(alpha, 2), never)) + emitted
-        return jnp.where(active[:, None], reached, alpha), None
-
-    steps = jnp.arange(output.shape[1])[:, None] < output_length
-    emitted = jnp.swapaxes(emitted, 0, 1)
-    start = jnp.where(jnp.arange(states.shape[1]) < 2, emitted[0], never)
-    alpha, _ = jax.lax.scan(step, start, (emitted[1:], steps[1:]))
-    last = jnp.take_along_axis(alpha, 2 * target_length[:, None], axis=1)[:, 0]
-    previous = jnp.take_along_axis(alpha, jnp.maximum(2 * target_length - 1, 0)[:, None], axis=1)[
-        :, 0
-    ]
-    previous = jnp.where(target_length > 0, previous, never)
-    return -jnp.logaddexp(last, previous).astype(output.dtype)
+    error = jnp.mean(jnp.square(widened(x1) - widened(x2)))
+    return (20 * jnp.log10(max_val) - 10 * jnp.log10(error)).astype(x1.dtype)

@@ -1,5 +1,7 @@
 """Ops that slide a window over 1 to 3 spatial axes: pooling and convolution."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +12,7 @@ from ..core.settings import standardize_data_format
 from ..core.symbolic import op
 from ..core.tree import Ints
 from . import _conv
-from ._convert import float_array
+from ._convert import float_array, widened
 
 
 @op
@@ -48,10 +50,66 @@ def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=N
 
 def _pool(pool, inputs, pool_size, strides, padding, data_format):
     rank = inputs.ndim - 2
-    window = _per_axis("pool_size", pool_size, rank)
-    strides = window if strides is None else _per_axis("strides", strides, rank)
+    window = per_axis("pool_size", pool_size, rank)
+    strides = window if strides is None else per_axis("strides", strides, rank)
     x, restore = _channels_last(inputs, data_format)
     return restore(pool(x, window, strides, _padding(padding)))
+
+
+@op
+def adaptive_max_pool(inputs, output_size, data_format=None):
+    """The largest element in each of `output_size` windows, which fill the input evenly.
+
+    Along an axis of `n` elements, window `i` of `size` is
+    `floor(i * n / size) : ceil((i + 1) * n / size)`.
+
+    Args:
+        inputs: `[b, *spatial, c]`, or `[b, c, *spatial]` for `"channels_first"`.
+        output_size: number of windows, an int or one per spatial axis.
+        data_format: `"channels_last"`, `"channels_first"`, or `None` for the default.
+
+    Example:
+
+    >>> keras.ops.adaptive_max_pool(np.arange(5.0).reshape(1, 5, 1), 2).ravel()
+    Array([2., 4.], dtype=float32)
+    """
+    return _adaptive_pool(jnp.max, jnp.asarray(inputs), output_size, data_format)
+
+
+@op
+def adaptive_average_pool(inputs, output_size, data_format=None):
+    """The mean of each of `output_size` windows, which fill the input evenly.
+
+    The windows are those of `adaptive_max_pool`.
+
+    Args:
+        inputs: `[b, *spatial, c]`, or `[b, c, *spatial]` for `"channels_first"`.
+        output_size: number of windows, an int or one per spatial axis.
+        data_format: `"channels_last"`, `"channels_first"`, or `None` for the default.
+
+    Example:
+
+    >>> keras.ops.adaptive_average_pool(np.arange(5.0).reshape(1, 5, 1), 2).ravel()
+    Array([1., 3.], dtype=float32)
+    """
+    inputs = float_array(inputs)
+    y = _adaptive_pool(jnp.mean, widened(inputs), output_size, data_format)
+    return y.astype(inputs.dtype)
+
+
+def _adaptive_pool(reduce, inputs, output_size, data_format):
+    x, restore = _channels_last(inputs, data_format)
+    sizes = per_axis("output_size", output_size, x.ndim - 2)
+    for axis, size in enumerate(sizes, start=1):
+        # Windows repeat after every `size / repeats` of them, and are slices of such a period.
+        before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+        repeats = math.gcd(n, size)
+        x = x.reshape(*before, repeats, n // repeats, *after)
+        bounds = [(i * n // size, -(-(i + 1) * n // size)) for i in range(size // repeats)]
+        windows = [jax.lax.slice_in_dim(x, a, b, axis=axis + 1) for a, b in bounds]
+        x = jnp.stack([reduce(w, axis=axis + 1) for w in windows], axis + 1)
+        x = x.reshape(*before, size, *after)
+    return restore(x)
 
 
 @op
@@ -85,8 +143,8 @@ def conv(
             f"The kernel's last two sizes should be (channels / groups, a multiple of groups), "
             f"for inputs of {channels} channels; received kernel.shape={kernel.shape}."
         )
-    strides = _per_axis("strides", strides, rank)
-    dilation = _per_axis("dilation_rate", dilation_rate, rank)
+    strides = per_axis("strides", strides, rank)
+    dilation = per_axis("dilation_rate", dilation_rate, rank)
     groups = channels // taken
     return restore(_conv.convolve(x, kernel, strides, _padding(padding), dilation, groups))
 
@@ -121,8 +179,8 @@ def depthwise_conv(
             f"{x.shape[-1]} channels; received kernel.shape={kernel.shape}."
         )
     kernel = kernel.reshape(*window, 1, channels * multiplier)
-    strides = _per_axis("strides", strides, rank)
-    dilation = _per_axis("dilation_rate", dilation_rate, rank)
+    strides = per_axis("strides", strides, rank)
+    dilation = per_axis("dilation_rate", dilation_rate, rank)
     return restore(_conv.convolve(x, kernel, strides, _padding(padding), dilation, channels))
 
 
@@ -181,11 +239,11 @@ def conv_transpose(
     """
     x, kernel, restore = _operands(inputs, kernel, data_format)
     rank = x.ndim - 2
-    strides = _per_axis("strides", strides, rank)
-    dilation = _per_axis("dilation_rate", dilation_rate, rank)
+    strides = per_axis("strides", strides, rank)
+    dilation = per_axis("dilation_rate", dilation_rate, rank)
     extra = [None] * rank
     if output_padding is not None:
-        extra = _per_axis("output_padding", output_padding, rank, least=0)
+        extra = per_axis("output_padding", output_padding, rank, least=0)
     padding = _padding(padding)
     reach = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation)]
     pads = [_transposed_pads(padding, *sizes) for sizes in zip(reach, strides, extra)]
@@ -234,10 +292,11 @@ def _channels_last(x, data_format):
     return jnp.moveaxis(x, 1, -1), lambda y: jnp.moveaxis(y, -1, 1)
 
 
-def _per_axis(name, value, rank, least=1):
+def per_axis(name, value, rank, least=1):
     """A tuple of `rank` ints, from such a tuple or from one int for all axes."""
-    values = (value,) * rank if isinstance(value, (int, np.integer)) else tuple(value)
-    if len(values) != rank or any(v < least for v in values):
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * rank
+    good = all(isinstance(v, (int, np.integer)) and v >= least for v in values)
+    if len(values) != rank or not good:
         wanted = f"an int of at least {least}, or {rank} of them"
         raise ValueError(expected(name, wanted, value))
     return values
