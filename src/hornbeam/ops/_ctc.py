@@ -42,7 +42,8 @@ def ctc_loss(target, output, target_length, output_length, mask_index=0):
             "ctc_loss expects a target of shape (batch, length) and an output of shape (batch, "
             f"steps, classes); received {tuple(target.shape)} and {tuple(output.shape)}."
         )
-    target_length, output_length = jnp.asarray(target_length), jnp.asarray(output_length)
+    target_length = jnp.asarray(target_length, "int32")
+    output_length = jnp.asarray(output_length, "int32")
     log_p = jax.nn.log_softmax(widened(output))
     # The states of an alignment: a blank, the first label, a blank, the second label, ..., a blank.
     batch, length = target.shape
@@ -113,7 +114,7 @@ def ctc_decode(
     Array([[[ 1,  1,  2, -1, -1]]], dtype=int32)
     """
     one_of("strategy", strategy, ("greedy", "beam_search"))
-    logits, lengths = widened(float_array(inputs)), jnp.asarray(sequence_lengths)
+    logits, lengths = widened(float_array(inputs)), jnp.asarray(sequence_lengths, "int32")
     if logits.ndim != 3 or lengths.ndim != 1:
         raise ValueError(
             "ctc_decode expects inputs of shape (batch, steps, classes) and sequence_lengths of "

@@ -679,8 +679,8 @@ def polar(abs_, angle):
 
     Example:
 
-    >>> keras.ops.polar(2.0, np.pi)
-    Array(-2.+0.j, dtype=complex64)
+    >>> keras.ops.polar(2.0, 0.0)
+    Array(2.+0.j, dtype=complex64)
     """
     abs_, angle = (widened(array(x)) for x in floats(abs_, angle))
     return lax.complex(abs_ * jnp.cos(angle), abs_ * jnp.sin(angle))
