@@ -6,11 +6,10 @@ import jax.numpy as jnp
 from .core import objects
 from .core.objects import publish
 from .core.symbolic import op
-from .ops import _nn
-from .ops._nn import (
+from .ops import _activations
+from .ops._activations import (
     celu,
     elu,
-    floats,
     glu,
     hard_shrink,
     hard_sigmoid,
@@ -34,6 +33,7 @@ from .ops._nn import (
     tanh_shrink,
     threshold,
 )
+from .ops._convert import float_array
 
 __all__ = [
     "celu",
@@ -106,19 +106,19 @@ def gelu(x, approximate=False):
 
     Reference: [Hendrycks & Gimpel, 2016](https://arxiv.org/abs/1606.08415)
     """
-    return _nn.gelu(x, approximate)
+    return _activations.gelu(x, approximate)
 
 
 @op(elementwise=True)
 def tanh(x):
     """Hyperbolic tangent, from -1 to 1."""
-    return jnp.tanh(floats(x))
+    return jnp.tanh(float_array(x))
 
 
 @op(elementwise=True)
 def exponential(x):
     """`exp(x)`."""
-    return jnp.exp(floats(x))
+    return jnp.exp(float_array(x))
 
 
 @op(elementwise=True)
@@ -127,7 +127,7 @@ def mish(x):
 
     Reference: [Misra, 2020](https://arxiv.org/abs/1908.08681)
     """
-    return jax.nn.mish(floats(x))
+    return jax.nn.mish(float_array(x))
 
 
 def linear(x):

@@ -1,13 +1,18 @@
 """Ops of neural networks: values and gradients against the real Keras."""
 
+import collections
+import itertools
+import math
+
 import jax
 import jax.numpy as jnp
 import keras as real
 import numpy as np
 import pytest
 
+import hornbeam
 from hornbeam import ops
-from hornbeam.ops import _nn
+from hornbeam.ops import _ctc, _losses, _nn, _patches, _windows
 
 
 def numbers(*shape, seed=0):
@@ -22,6 +27,8 @@ def probabilities(*shape):
 X = numbers(2, 7, 6, 4)
 Q, K, V = (numbers(2, 5, 4, 8, seed=s) for s in range(3))
 MASK = numbers(2, 1, 5, 5, seed=7) > -0.5
+LOGITS = 2 * numbers(3, 6, 4, seed=1)
+BYTES = (50 * numbers(2, 7, 6, 4)).astype("int32")
 ONE_HOT = np.eye(3, dtype="float32")[[0, 2, 1, 1]]
 
 # name: function of the module of ops
@@ -80,9 +87,34 @@ CASES = {
         X, numbers(3, 3, 7, 2), 2, data_format="channels_first"
     ),
     "separable_conv": lambda o: o.separable_conv(X, numbers(3, 3, 4, 2), numbers(1, 1, 8, 5), 2),
+    "adaptive_max_pool": lambda o: o.adaptive_max_pool(X, (3, 4)),
+    "adaptive_max_pool first": lambda o: o.adaptive_max_pool(X, 3, "channels_first"),
+    "adaptive_max_pool 1d int": lambda o: o.adaptive_max_pool(BYTES[0], 4),
+    "adaptive_average_pool": lambda o: o.adaptive_average_pool(X, (3, 9)),
+    "adaptive_average_pool 3d": lambda o: o.adaptive_average_pool(X[None], (2, 3, 4)),
+    "adaptive_average_pool half": lambda o: o.adaptive_average_pool(X.astype("float16"), [2, 3]),
+    "adaptive_average_pool int": lambda o: o.adaptive_average_pool(BYTES, 2, "channels_first"),
+    "space_to_depth": lambda o: o.space_to_depth(X[:, :6], 2),
+    "space_to_depth first": lambda o: o.space_to_depth(X[:, :2, :, :3], 3, "channels_first"),
+    "depth_to_space": lambda o: o.depth_to_space(X, 2),
+    "depth_to_space first": lambda o: o.depth_to_space(BYTES[:, :4], 2, "channels_first"),
+    "unfold": lambda o: o.unfold(X, 3),
+    "unfold all": lambda o: o.unfold(BYTES, (2, 3), (1, 2), (1, 2), (2, 1)),
+    "fold": lambda o: o.fold(numbers(2, 12, 6), (4, 3), 2),
+    "fold all": lambda o: o.fold(numbers(2, 12, 9), [5, 3], (2, 3), (1, 2), (1, 2), (2, 1)),
     "ctc_loss": lambda o: o.ctc_loss(
         np.array([[1, 1, 3], [2, 1, 0], [0, 0, 0]]), numbers(3, 7, 4), [3, 2, 0], [7, 5, 6]
     ),
+    "ctc_decode": lambda o: o.ctc_decode(LOGITS, [6, 3, 1]),
+    "ctc_decode apart": lambda o: o.ctc_decode(LOGITS, [6, 3, 1], merge_repeated=False),
+    "ctc_decode last blank": lambda o: o.ctc_decode(LOGITS, [6, 3, 1], mask_index=None),
+    "ctc_decode beams": lambda o: o.ctc_decode(
+        LOGITS.astype("float16"), [6, 5, 1], "beam_search", 4, 3, mask_index=2
+    ),
+    "psnr": lambda o: o.psnr(X, X[::-1], 3.0),
+    "psnr half": lambda o: o.psnr(X.astype("float16"), X[::-1].astype("float16"), 3),
+    "polar": lambda o: o.polar(X, numbers(7, 1, 1)),
+    "polar numbers": lambda o: o.polar(2, [1.0, 2.0]),
     "attention": lambda o: o.dot_product_attention(Q, K, V),
     "attention mask": lambda o: o.dot_product_attention(Q, K, V, mask=MASK, is_causal=True),
     "attention bias": lambda o: o.dot_product_attention(Q, K, V, numbers(1, 4, 5, 5), scale=0.5),
@@ -143,6 +175,12 @@ GRADIENTS = {
     "ctc_loss": lambda o, x: o.ctc_loss(
         np.array([[1, 1, 3], [2, 1, 0]]), x[:, :, 0], [3, 2], [7, 5]
     ),
+    "adaptive_max_pool": lambda o, x: o.adaptive_max_pool(x, (3, 4)) ** 2,
+    "adaptive_average_pool": lambda o, x: o.adaptive_average_pool(x, (3, 4)) ** 2,
+    "depth_to_space": lambda o, x: o.depth_to_space(x, 2) ** 2,
+    "unfold": lambda o, x: o.unfold(x, (2, 3), (1, 2), (1, 2), (2, 1)) ** 2,
+    "fold": lambda o, x: o.fold(x[:, :4, :, 0], (3, 4), 2) ** 2,
+    "psnr": lambda o, x: o.psnr(x, X, 3.0),
 }
 
 
@@ -155,9 +193,143 @@ def test_gradients(name):
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+# function of the module of ops, and of the class of symbolic tensors
+SYMBOLIC = {
+    "one_hot": lambda o, t: o.one_hot(t((None, 3), "int32"), 5),
+    "multi_hot": lambda o, t: o.multi_hot(t((None, 3), "int32"), 5, dtype="int32"),
+    "glu": lambda o, t: o.glu(t((None, 6))),
+    "softmax": lambda o, t: o.softmax(t((None, None, 3)), axis=(1, 2)),
+    "binary": lambda o, t: o.binary_crossentropy(t((None, 3)), t((None, 3))),
+    "categorical": lambda o, t: o.categorical_crossentropy(t((None, 3, 4)), t((None, 3, 4))),
+    "sparse": lambda o, t: o.sparse_categorical_crossentropy(t((None, 1), "int32"), t((None, 4))),
+    "normalize": lambda o, t: o.normalize(t((None, None, 3))),
+    "moments": lambda o, t: o.moments(t((None, None, 3)), (0, 1), keepdims=True),
+    "layer_normalization": lambda o, t: o.layer_normalization(t((None, 3)), t((3,)), t((3,))),
+    "max_pool": lambda o, t: o.max_pool(t((None, None, 6, 3)), 2, padding="same"),
+    "average_pool": lambda o, t: o.average_pool(
+        t((None, 3, None)), 2, 1, "valid", "channels_first"
+    ),
+    "conv": lambda o, t: o.conv(t((None, None, 6, 3)), numbers(3, 3, 3, 8), 2),
+    "conv_transpose": lambda o, t: o.conv_transpose(t((None, None, 3)), numbers(3, 8, 3), 2),
+    "adaptive_max_pool": lambda o, t: o.adaptive_max_pool(
+        t((None, 3, 6, None)), (2, 4), "channels_first"
+    ),
+    "adaptive_average_pool": lambda o, t: o.adaptive_average_pool(
+        t((None, 3, None, None)), (2, 5), "channels_first"
+    ),
+    "space_to_depth": lambda o, t: o.space_to_depth(t((None, None, 6, 3)), 2),
+    "depth_to_space": lambda o, t: o.depth_to_space(t((None, 8, None, 6)), 2, "channels_first"),
+    "unfold": lambda o, t: o.unfold(t((None, 3, 5, 6)), 2, padding=1),
+    "fold": lambda o, t: o.fold(t((None, None, 6)), (3, 4), 2),
+    "ctc_loss": lambda o, t: o.ctc_loss(
+        t((None, 3), "int32"), t((None, None, 5)), t((None,), "int32"), t((None,), "int32")
+    ),
+    "ctc_decode": lambda o, t: o.ctc_decode(t((None, None, 5)), t((None,), "int32")),
+    "ctc_decode beams": lambda o, t: o.ctc_decode(
+        t((None, 7, 5)), t((None,), "int32"), "beam_search", top_paths=3
+    ),
+    "attention": lambda o, t: o.dot_product_attention(
+        t((None, None, 4, 8)), t((None, 5, 2, 8)), t((None, 5, 2, 8)), is_causal=True
+    ),
+    "psnr": lambda o, t: o.psnr(t((None, 3)), t((None, 3)), 1.0),
+}
+
+
+@pytest.mark.parametrize("name", SYMBOLIC)
+def test_symbolic_shapes(name):
+    results = (SYMBOLIC[name](library.ops, library.KerasTensor) for library in (hornbeam, real))
+    ours, theirs = ([(x.shape, x.dtype) for x in jax.tree.leaves(r)] for r in results)
+    assert ours == theirs
+
+
+def test_polar_knows_that_it_is_complex():
+    """Keras infers the dtype of the operands."""
+    result = ops.polar(hornbeam.KerasTensor((None, 3)), hornbeam.KerasTensor((3,), "float16"))
+    assert (result.shape, result.dtype) == ((None, 3), "complex64")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 10])
+@pytest.mark.parametrize("n", [1, 3, 6, 7])
+def test_adaptive_windows(n, size):
+    """By the definition: Keras computes the bounds in floats, and misses some by one."""
+    x = numbers(2, n, 3)
+    bounds = [(i * n // size, math.ceil((i + 1) * n / size)) for i in range(size)]
+    for op, reduce in (ops.adaptive_max_pool, np.max), (ops.adaptive_average_pool, np.mean):
+        expected = np.stack([reduce(x[:, a:b], axis=1) for a, b in bounds], axis=1)
+        np.testing.assert_allclose(op(x, size), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_fold_leaves_out_what_no_window_covers():
+    x = numbers(1, 4, 4)
+    image = ops.fold(x, 5, kernel_size=2, stride=2)
+    assert image.shape == (1, 1, 5, 5) and not image[..., 4].any() and not image[..., 4, :].any()
+    np.testing.assert_array_equal(image[..., :4, :4], real.ops.fold(x, 4, 2, stride=2))
+
+
+def test_beam_search_sums_over_all_alignments():
+    logits = numbers(1, 5, 3, seed=2)
+    log_p = np.asarray(jax.nn.log_softmax(logits[0]))
+    total = collections.defaultdict(float)
+    for alignment in itertools.product(range(3), repeat=5):
+        labels = tuple(label for label, _ in itertools.groupby(alignment) if label != 2)
+        total[labels] += np.exp(log_p[np.arange(5), list(alignment)].sum())
+    best = sorted(total, key=total.get, reverse=True)[:4]
+    labels, scores = ops.ctc_decode(logits, [5], "beam_search", top_paths=4, mask_index=2)
+    assert [tuple(int(i) for i in path if i >= 0) for path in labels[:, 0]] == best
+    np.testing.assert_allclose(scores[0], [np.log(total[k]) for k in best], rtol=1e-5)
+
+
+def test_decoding_no_steps_gives_no_labels():
+    """Keras's beam search takes one step at least."""
+    labels, scores = ops.ctc_decode(np.zeros((1, 2, 3)), [0], "beam_search", top_paths=2)
+    assert (labels == -1).all() and scores.tolist() == [[0.0, -np.inf]]
+
+
+def test_psnr_of_bytes():
+    """Keras subtracts them as bytes, which wraps around."""
+    x, y = np.array([200, 3], "uint8"), np.array([3, 200], "uint8")
+    assert float(ops.psnr(x, y, 255)) == pytest.approx(20 * np.log10(255 / 197), abs=1e-5)
+
+
+# call, words of the message
+MISTAKES = [
+    (lambda: ops.adaptive_max_pool(X, (3,)), r"output_size .*at least 1, or 2 of them; .*\(3,\)"),
+    (lambda: ops.adaptive_max_pool(X, 2.5), "output_size .*received 2.5"),
+    (lambda: ops.adaptive_average_pool(X[0, 0], 2), r"shape \(batch, \*spatial, channels\)"),
+    (lambda: ops.conv(X, numbers(3, 3, 4, 5), strides="2"), "strides .*received '2'"),
+    (lambda: ops.space_to_depth(X, 2), r"space_to_depth .*block_size=2 divides.*\(2, 7, 6, 4\)"),
+    (lambda: ops.space_to_depth(X, 1), "block_size .*at least 2; received 1"),
+    (lambda: ops.depth_to_space(X, 3), "depth_to_space .*block_size²=9 divides"),
+    (lambda: ops.depth_to_space(X[0], 2), "depth_to_space's x .*4 axes"),
+    (lambda: ops.depth_to_space(X, 2, "channels"), "data_format .*'channels_last'"),
+    (lambda: ops.unfold(X[0], 2), "unfold's x .*batch, channels, height, width"),
+    (lambda: ops.unfold(X, 7), r"7 x 7 .*fit into the image; received sizes \(6, 4\)"),
+    (lambda: ops.unfold(X, 2, padding=-1), "padding .*at least 0"),
+    (
+        lambda: ops.fold(numbers(1, 4, 5), 3, 2),
+        r"\(batch, channels \* 4, 4\).*received .*\(1, 4, 5\)",
+    ),
+    (lambda: ops.fold(X, 3, 2), "fold's x"),
+    (lambda: ops.ctc_decode(LOGITS, [6, 3, 1], "best"), "strategy .*'greedy', 'beam_search'"),
+    (lambda: ops.ctc_decode(LOGITS[0], [6]), r"shape \(batch, steps, classes\).*\(6, 4\)"),
+    (
+        lambda: ops.ctc_decode(LOGITS, [1] * 3, top_paths=9, beam_width=8),
+        "top_paths .*beam_width=8",
+    ),
+    (lambda: ops.psnr(X, X[0], 1.0), r"x1 and x2 .*same shape"),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), MISTAKES)
+def test_mistakes(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
 def test_every_op_is_compared():
-    public = [n for n in vars(_nn) if hasattr(getattr(_nn, n), "elementwise")]
-    elementwise = {n for n in public if getattr(_nn, n).elementwise}  # in test_small_parts.py
+    # Activations are in test_small_parts.py.
+    modules = {m.__name__ for m in (_ctc, _losses, _nn, _patches, _windows)}
+    public = [n for n in ops.__all__ if getattr(ops, n).__module__ in modules]
     named = {part for name in CASES for part in name.split()}
     short = {
         "binary_crossentropy": "binary",
@@ -165,6 +337,6 @@ def test_every_op_is_compared():
         "sparse_categorical_crossentropy": "sparse",
         "dot_product_attention": "attention",
     }
-    others = {"conv_transpose", "glu"}  # their own tests
-    missing = {n for n in public if short.get(n, n) not in named} - elementwise - others
+    others = {"conv_transpose"}  # its own tests
+    missing = {n for n in public if short.get(n, n) not in named} - others
     assert not missing

@@ -1,7 +1,37 @@
 """Functions of arrays, NumPy's names first; every one also records on symbolic tensors."""
 
 from ..core.objects import publish
-from . import _nn, _operators
+from . import _activations, _operators
+from ._activations import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_swish,
+    hard_tanh,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    soft_shrink,
+    softmax,
+    softplus,
+    softsign,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
+    swish,
+    tanh_shrink,
+    threshold,
+)
 from ._control import (
     associative_scan,
     cond,
@@ -55,6 +85,7 @@ from ._create import (
     zeros,
     zeros_like,
 )
+from ._ctc import ctc_decode, ctc_loss
 from ._elementwise import (
     abs,
     absolute,
@@ -135,6 +166,7 @@ from ._elementwise import (
     negative,
     nextafter,
     not_equal,
+    polar,
     power,
     rad2deg,
     real,
@@ -180,6 +212,12 @@ from ._index import (
     unique,
     unravel_index,
 )
+from ._losses import (
+    binary_crossentropy,
+    categorical_crossentropy,
+    psnr,
+    sparse_categorical_crossentropy,
+)
 from ._math import (
     fft,
     fft2,
@@ -192,53 +230,16 @@ from ._math import (
     segment_sum,
 )
 from ._nn import (
-    average_pool,
     batch_normalization,
-    binary_crossentropy,
-    categorical_crossentropy,
-    celu,
-    conv,
-    conv_transpose,
-    ctc_loss,
-    depthwise_conv,
     dot_product_attention,
-    elu,
-    gelu,
-    glu,
-    hard_shrink,
-    hard_sigmoid,
-    hard_silu,
-    hard_swish,
-    hard_tanh,
     layer_normalization,
-    leaky_relu,
-    log_sigmoid,
-    log_softmax,
-    max_pool,
     moments,
     multi_hot,
     normalize,
     one_hot,
-    relu,
-    relu6,
     rms_normalization,
-    selu,
-    separable_conv,
-    sigmoid,
-    silu,
-    soft_shrink,
-    softmax,
-    softplus,
-    softsign,
-    sparse_categorical_crossentropy,
-    sparse_plus,
-    sparse_sigmoid,
-    sparsemax,
-    squareplus,
-    swish,
-    tanh_shrink,
-    threshold,
 )
+from ._patches import depth_to_space, fold, space_to_depth, unfold
 from ._products import (
     correlate,
     cross,
@@ -328,10 +329,22 @@ from ._shape import (
     vsplit,
     vstack,
 )
+from ._windows import (
+    adaptive_average_pool,
+    adaptive_max_pool,
+    average_pool,
+    conv,
+    conv_transpose,
+    depthwise_conv,
+    max_pool,
+    separable_conv,
+)
 
 __all__ = [
     "abs",
     "absolute",
+    "adaptive_average_pool",
+    "adaptive_max_pool",
     "add",
     "all",
     "allclose",
@@ -391,11 +404,13 @@ __all__ = [
     "cosh",
     "count_nonzero",
     "cross",
+    "ctc_decode",
     "ctc_loss",
     "cumprod",
     "cumsum",
     "custom_gradient",
     "deg2rad",
+    "depth_to_space",
     "depthwise_conv",
     "diag",
     "diagflat",
@@ -433,6 +448,7 @@ __all__ = [
     "fmax",
     "fmin",
     "fmod",
+    "fold",
     "fori_loop",
     "full",
     "full_like",
@@ -538,8 +554,10 @@ __all__ = [
     "outer",
     "pad",
     "percentile",
+    "polar",
     "power",
     "prod",
+    "psnr",
     "ptp",
     "quantile",
     "rad2deg",
@@ -585,6 +603,7 @@ __all__ = [
     "softplus",
     "softsign",
     "sort",
+    "space_to_depth",
     "sparse_categorical_crossentropy",
     "sparse_plus",
     "sparse_sigmoid",
@@ -619,6 +638,7 @@ __all__ = [
     "triu",
     "true_divide",
     "trunc",
+    "unfold",
     "unique",
     "unravel_index",
     "unstack",
@@ -640,4 +660,5 @@ __all__ = [
 
 _operators.attach()
 # Activation functions get their names from `keras.activations`, as configs have them.
-publish("keras.ops", globals(), [n for n in __all__ if globals()[n].__module__ != _nn.__name__])
+_own = [n for n in __all__ if globals()[n].__module__ != _activations.__name__]
+publish("keras.ops", globals(), _own)

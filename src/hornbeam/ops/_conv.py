@@ -27,6 +27,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
+from ._convert import widened
+
 # A sum over the window has one term per position; many terms compile slowly.
 _MAX_TAPS = 64
 
@@ -72,7 +74,7 @@ def max_pool(x, window, strides, padding):
 def avg_pool(x, window, strides, padding):
     """Mean over every window, not counting padding: `[b, *spatial, c]` to `[b, *out, c]`."""
     window, strides, padding = tuple(window), tuple(strides), _padding(padding)
-    wide = _wide(x)
+    wide = widened(x)
     if _tuned(x) and math.prod(window) <= _MAX_TAPS:
         # The gradient of `reduce_window` is 2 to 6 times slower where windows overlap.
         total = sum(_taps(wide, window, strides, padding))
@@ -95,11 +97,6 @@ def _tuned(x):
 
 def _padding(padding):
     return padding.upper() if isinstance(padding, str) else tuple(map(tuple, padding))
-
-
-def _wide(x):
-    """`x` in at least float32, for sums of many terms."""
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _taps(x, window, strides, padding, dilation=None, fill: float = 0):
@@ -201,8 +198,8 @@ def _depthwise(x, kernel, strides, padding, dilation):
     """Convolution of each channel by itself: kernel `[*window, 1, c * m]` to `[b, *out, c * m]`."""
     *window, _, features = kernel.shape
     channels = x.shape[-1]
-    taps = list(_taps(_wide(x), window, strides, padding, dilation))
-    kernel = _wide(kernel).reshape(-1, channels, features // channels)
+    taps = list(_taps(widened(x), window, strides, padding, dilation))
+    kernel = widened(kernel).reshape(-1, channels, features // channels)
     # One sum for each output per channel: as one product with a last axis of 2, the
     # gradient of x takes 20 ms in place of 1 (8x28x28x32).
     outputs = [

@@ -31,6 +31,17 @@ def floats(*xs):
     return _in_dtype(xs, kinds, dtype)
 
 
+def float_array(x):
+    """`x` as an array of a float type: its own, or the default one for integers."""
+    x = jnp.asarray(x)
+    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(settings.floatx())
+
+
+def widened(x):
+    """`x` in at least float32, where half precision would overflow or lose too much."""
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
 def counting(*xs):
     """The operands as `promoted` gives them, with integers in the place of booleans."""
     kinds = [_kind(x) for x in xs]

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from ..core.messages import expected
 from ..core.symbolic import op
-from ._convert import array, arrays, counting, floats, promoted
+from ._convert import array, arrays, counting, floats, promoted, widened
 
 # Arithmetic -------------------------------------------------------------------------------------
 
@@ -671,6 +671,19 @@ def angle(x):
     """Angle of a complex number in radians."""
     (x,) = floats(x)
     return jnp.angle(x)
+
+
+@op(elementwise=True)
+def polar(abs_, angle):
+    """Complex number of absolute value `abs_` and angle `angle` in radians.
+
+    Example:
+
+    >>> keras.ops.polar(2.0, 0.0)
+    Array(2.+0.j, dtype=complex64)
+    """
+    abs_, angle = (widened(array(x)) for x in floats(abs_, angle))
+    return lax.complex(abs_ * jnp.cos(angle), abs_ * jnp.sin(angle))
 
 
 @op
