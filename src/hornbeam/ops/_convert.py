@@ -31,6 +31,20 @@ def floats(*xs):
     return _in_dtype(xs, kinds, dtype)
 
 
+def in_float32(function, *xs):
+    """`function` of the operands as `floats` gives them, in float32 at least.
+
+    For what LAPACK and libraries of Fourier transforms compute, which know no half precision. The
+    results come back in the operands' dtype.
+    """
+    xs = floats(*xs)
+    dtype = xs[0].dtype
+    if dtype.itemsize >= 4:
+        return function(*xs)
+    results = function(*(x.astype("float32") for x in xs))
+    return jax.tree.map(lambda y: y.astype(dtype) if y.dtype == "float32" else y, results)
+
+
 def counting(*xs):
     """The operands as `promoted` gives them, with integers in the place of booleans."""
     kinds = [_kind(x) for x in xs]
