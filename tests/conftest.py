@@ -5,6 +5,7 @@ import os
 import pathlib
 import sys
 
+import hypothesis
 import pytest
 
 # One device and the same kernels everywhere, unless asked otherwise (JAX_PLATFORMS=cuda make test).
@@ -18,6 +19,13 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 pytest.register_assert_rewrite("helpers")
+
+# The same few examples every time. HYPOTHESIS_PROFILE=long looks at many new ones.
+hypothesis.settings.register_profile(
+    "quick", max_examples=10, derandomize=True, database=None, deadline=None
+)
+hypothesis.settings.register_profile("long", max_examples=1000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(autouse=True)

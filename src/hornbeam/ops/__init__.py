@@ -1,7 +1,7 @@
 """Functions of arrays, NumPy's names first; every one also records on symbolic tensors."""
 
 from ..core.objects import publish
-from . import _activations, _operators
+from . import _activations, _operators, linalg, nn, numpy
 from ._activations import (
     celu,
     elu,
@@ -45,7 +45,11 @@ from ._control import (
     vectorized_map,
     while_loop,
 )
+from ._conv import (
+    max_pool,
+)
 from ._convert import (
+    array,
     cast,
     convert_to_numpy,
     convert_to_tensor,
@@ -59,7 +63,6 @@ from ._convert import (
 )
 from ._create import (
     arange,
-    array,
     bartlett,
     blackman,
     copy,
@@ -85,7 +88,13 @@ from ._create import (
     zeros,
     zeros_like,
 )
-from ._ctc import ctc_decode, ctc_loss
+from ._ctc import (
+    ctc_decode,
+    ctc_loss,
+)
+from ._einops import (
+    rearrange,
+)
 from ._elementwise import (
     abs,
     absolute,
@@ -212,6 +221,26 @@ from ._index import (
     unique,
     unravel_index,
 )
+from ._linalg import (
+    cdist,
+    cholesky,
+    cholesky_inverse,
+    det,
+    eig,
+    eigh,
+    inv,
+    jvp,
+    logdet,
+    lstsq,
+    lu_factor,
+    matrix_rank,
+    pinv,
+    qr,
+    slogdet,
+    solve,
+    solve_triangular,
+    svd,
+)
 from ._losses import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -219,15 +248,18 @@ from ._losses import (
     sparse_categorical_crossentropy,
 )
 from ._math import (
+    extract_sequences,
     fft,
     fft2,
     ifft2,
     irfft,
+    istft,
     rfft,
     segment_max,
     segment_min,
     segment_prod,
     segment_sum,
+    stft,
 )
 from ._nn import (
     batch_normalization,
@@ -239,7 +271,12 @@ from ._nn import (
     one_hot,
     rms_normalization,
 )
-from ._patches import depth_to_space, fold, space_to_depth, unfold
+from ._patches import (
+    depth_to_space,
+    fold,
+    space_to_depth,
+    unfold,
+)
 from ._products import (
     correlate,
     cross,
@@ -336,7 +373,6 @@ from ._windows import (
     conv,
     conv_transpose,
     depthwise_conv,
-    max_pool,
     separable_conv,
 )
 
@@ -386,8 +422,11 @@ __all__ = [
     "cast",
     "categorical_crossentropy",
     "cbrt",
+    "cdist",
     "ceil",
     "celu",
+    "cholesky",
+    "cholesky_inverse",
     "clip",
     "concatenate",
     "cond",
@@ -412,6 +451,7 @@ __all__ = [
     "deg2rad",
     "depth_to_space",
     "depthwise_conv",
+    "det",
     "diag",
     "diagflat",
     "diagonal",
@@ -424,6 +464,8 @@ __all__ = [
     "dsplit",
     "dstack",
     "dtype",
+    "eig",
+    "eigh",
     "einsum",
     "elu",
     "empty",
@@ -436,6 +478,7 @@ __all__ = [
     "exp2",
     "expand_dims",
     "expm1",
+    "extract_sequences",
     "eye",
     "fabs",
     "fft",
@@ -477,6 +520,7 @@ __all__ = [
     "imag",
     "in_top_k",
     "inner",
+    "inv",
     "irfft",
     "is_tensor",
     "isclose",
@@ -487,6 +531,8 @@ __all__ = [
     "isneginf",
     "isposinf",
     "isreal",
+    "istft",
+    "jvp",
     "kaiser",
     "kron",
     "layer_normalization",
@@ -496,6 +542,7 @@ __all__ = [
     "left_shift",
     "less",
     "less_equal",
+    "linalg",
     "linspace",
     "log",
     "log10",
@@ -505,14 +552,18 @@ __all__ = [
     "log_softmax",
     "logaddexp",
     "logaddexp2",
+    "logdet",
     "logical_and",
     "logical_not",
     "logical_or",
     "logical_xor",
     "logspace",
     "logsumexp",
+    "lstsq",
+    "lu_factor",
     "map",
     "matmul",
+    "matrix_rank",
     "max",
     "max_pool",
     "maximum",
@@ -544,25 +595,30 @@ __all__ = [
     "ndim",
     "negative",
     "nextafter",
+    "nn",
     "nonzero",
     "norm",
     "normalize",
     "not_equal",
+    "numpy",
     "one_hot",
     "ones",
     "ones_like",
     "outer",
     "pad",
     "percentile",
+    "pinv",
     "polar",
     "power",
     "prod",
     "psnr",
     "ptp",
+    "qr",
     "quantile",
     "rad2deg",
     "ravel",
     "real",
+    "rearrange",
     "reciprocal",
     "relu",
     "relu6",
@@ -598,10 +654,13 @@ __all__ = [
     "size",
     "slice",
     "slice_update",
+    "slogdet",
     "soft_shrink",
     "softmax",
     "softplus",
     "softsign",
+    "solve",
+    "solve_triangular",
     "sort",
     "space_to_depth",
     "sparse_categorical_crossentropy",
@@ -615,9 +674,11 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "stft",
     "stop_gradient",
     "subtract",
     "sum",
+    "svd",
     "swapaxes",
     "swish",
     "switch",
@@ -660,5 +721,6 @@ __all__ = [
 
 _operators.attach()
 # Activation functions get their names from `keras.activations`, as configs have them.
-_own = [n for n in __all__ if globals()[n].__module__ != _activations.__name__]
+_functions = [n for n in __all__ if callable(globals()[n])]
+_own = [n for n in _functions if globals()[n].__module__ != _activations.__name__]
 publish("keras.ops", globals(), _own)

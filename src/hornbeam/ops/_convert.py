@@ -33,13 +33,26 @@ def floats(*xs):
 
 def float_array(x):
     """`x` as an array of a float type: its own, or the default one for integers."""
-    x = jnp.asarray(x)
-    return x if jnp.issubdtype(x.dtype, jnp.inexact) else x.astype(settings.floatx())
+    return floats(x)[0]
 
 
 def widened(x):
     """`x` in at least float32, where half precision would overflow or lose too much."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def in_float32(function, *xs):
+    """`function` of the operands as `floats` gives them, in float32 at least.
+
+    For what LAPACK and libraries of Fourier transforms compute, which know no half precision. The
+    results come back in the operands' dtype.
+    """
+    xs = floats(*xs)
+    dtype = xs[0].dtype
+    if dtype.itemsize >= 4:
+        return function(*xs)
+    results = function(*(x.astype("float32") for x in xs))
+    return jax.tree.map(lambda y: y.astype(dtype) if y.dtype == "float32" else y, results)
 
 
 def counting(*xs):

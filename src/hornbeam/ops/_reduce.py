@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from ..core.symbolic import op
-from ._convert import array, floats, narrow
+from ._convert import array, floats, in_float32, narrow
 
 
 def _axis(axis):
@@ -233,7 +233,7 @@ def norm(x, ord=None, axis=None, keepdims=False):
     >>> keras.ops.norm([[3.0, 4.0], [6.0, 8.0]], axis=1)
     Array([ 5., 10.], dtype=float32)
     """
-    return jnp.linalg.norm(*floats(x), ord, _axis(axis), keepdims)
+    return in_float32(lambda x: jnp.linalg.norm(x, ord, _axis(axis), keepdims), x)
 
 
 @op
