@@ -1,7 +1,7 @@
 """Functions of arrays, NumPy's names first; every one also records on symbolic tensors."""
 
 from ..core.objects import publish
-from . import _nn, _operators
+from . import _nn, _operators, image
 from ._control import (
     associative_scan,
     cond,
@@ -459,6 +459,7 @@ __all__ = [
     "identity",
     "ifft2",
     "imag",
+    "image",
     "in_top_k",
     "inner",
     "irfft",
@@ -640,4 +641,9 @@ __all__ = [
 
 _operators.attach()
 # Activation functions get their names from `keras.activations`, as configs have them.
-publish("keras.ops", globals(), [n for n in __all__ if globals()[n].__module__ != _nn.__name__])
+publish(
+    "keras.ops",
+    globals(),
+    [n for n in __all__ if getattr(globals()[n], "__module__", None) != _nn.__name__],
+)
+publish("keras.ops.image", vars(image), image.__all__)
