@@ -467,19 +467,6 @@ def test_variables_and_lists():
     ).shape == (5, 5)
 
 
-def test_an_axis_of_one_element():
-    x = np.float32([[3.0], [5.0]])
-    for mode in FILL_MODES[1:]:
-        y = ops.image.map_coordinates(x, [[0.0, 1.0, 0.5], [-2.3, 0.0, 7.4]], 1, mode)
-        np.testing.assert_allclose(y, [3, 5, 4])
-
-
-def test_points_without_a_place_read_nothing_else():
-    y = ops.image.map_coordinates(X[0, 0], [[np.nan, 0.0], [0.0, np.inf]], 1)
-    assert np.isnan(y[0])
-    assert y[1] == 0
-
-
 # Bad input ---------------------------------------------------------------------------------------
 
 image = ops.image

@@ -8,25 +8,20 @@ import functools
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.scipy import ndimage
 
+from ..core import settings
 from ..core.messages import expected, one_of
 from ..core.rng import draw_seed
 from ..core.symbolic import op
-from ._convert import array, floats
+from ._convert import array
 from ._filters import filtered, gaussian
-from ._image import as_pixels, batched
+from ._image import batched
 from ._nn import _wide
 
 _ORDERS = {"nearest": 0, "bilinear": 1}
 
-# How to extend an axis, with the names of `jnp.pad`.
-_FILL_MODES = {
-    "constant": "constant",  # k k k | a b c d | k k k
-    "nearest": "edge",  # a a a | a b c d | d d d
-    "wrap": "wrap",  # b c d | a b c d | a b c
-    "mirror": "reflect",  # d c b | a b c d | c b a
-    "reflect": "symmetric",  # c b a | a b c d | d c b
-}
+_FILL_MODES = ("constant", "nearest", "wrap", "mirror", "reflect")
 
 
 @op
@@ -63,10 +58,10 @@ def affine_transform(
     Array([1.5, 2.5, 1.5], dtype=float32)
     """
     order = _ORDERS[one_of("interpolation", interpolation, tuple(_ORDERS))]
-    one_of("fill_mode", fill_mode, tuple(_FILL_MODES))
+    one_of("fill_mode", fill_mode, _FILL_MODES)
     x, restore = batched(images, data_format)
     transform = _per_image("transform", transform, (8,), x)
-    last = jnp.zeros_like(transform[:, :3]).at[:, 2].set(1)
+    last = jnp.broadcast_to(jnp.asarray([0, 0, 1], transform.dtype), (x.shape[0], 3))
     matrices = jnp.concatenate([transform[:, :6], last], 1).reshape(-1, 3, 3)
     return restore(_project(x, matrices, order, fill_mode, fill_value))
 
@@ -108,11 +103,13 @@ def perspective_transform(
     return restore(_move_points(x, start, end, order, fill_value))
 
 
-@functools.partial(jax.jit, static_argnums=3)
+@functools.partial(jax.jit, static_argnums=(3, 4))
 def _move_points(images, start, end, order, fill_value):
-    start, _ = _frame(start)
+    from_frame, _ = _frame(start)
     _, to_frame = _frame(end)
-    return _project(images, start @ to_frame, order, "constant", fill_value)
+    # From where a point is in the output to where it comes from.
+    matrices = jnp.matmul(from_frame, to_frame, precision=lax.Precision.HIGHEST)
+    return _project(images, matrices, order, "constant", fill_value)
 
 
 def _frame(points):
@@ -127,7 +124,7 @@ def _frame(points):
     return jnp.stack([a, b, c], 2) * weights[:, None], adjugate / weights[:, :, None]
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
 def _project(images, matrices, order, fill_mode, fill_value):
     """`[b, h, w, c]` read at `(x, y, 1)` times a matrix, one of `[b, 3, 3]` for each image."""
     h, w = images.shape[1:3]
@@ -135,7 +132,7 @@ def _project(images, matrices, order, fill_mode, fill_value):
 
     def project(image, matrix):
         column, row, depth = (a * x + b * y + c for a, b, c in matrix)
-        return _sample(image, [row / depth, column / depth], order, fill_mode, fill_value)
+        return _sample(image, row / depth, column / depth, order, fill_mode, fill_value)
 
     return jax.vmap(project)(images, matrices)
 
@@ -178,24 +175,25 @@ def elastic_transform(
     (2, 8, 8, 3)
     """
     order = _ORDERS[one_of("interpolation", interpolation, tuple(_ORDERS))]
-    one_of("fill_mode", fill_mode, tuple(_FILL_MODES))
+    one_of("fill_mode", fill_mode, _FILL_MODES)
     x, restore = batched(images, data_format)
-    (like,) = floats(x[:0])
-    noise = jax.random.normal(draw_seed(seed), x.shape[:3], like.dtype)
+    floating = jnp.issubdtype(x.dtype, jnp.floating)
+    dtype = x.dtype if floating else settings.floatx()
+    noise = jax.random.normal(draw_seed(seed), x.shape[:3], dtype)
     kernel = gaussian(int(6 * sigma) | 1, sigma)
     distance = alpha * sigma * filtered(_wide(noise), (kernel, kernel), -2)
     return restore(_displace(x, distance, order, fill_mode, fill_value))
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
 def _displace(images, distance, order, fill_mode, fill_value):
     h, w = distance.shape[1:]
     rows, columns = distance + jnp.arange(h)[:, None], distance + jnp.arange(w)
 
-    def read(image, *points):
-        return _sample(image, points, order, fill_mode, fill_value)
+    def displace(image, rows, columns):
+        return _sample(image, rows, columns, order, fill_mode, fill_value)
 
-    return jax.vmap(read)(images, rows, columns)
+    return jax.vmap(displace)(images, rows, columns)
 
 
 @op
@@ -221,11 +219,18 @@ def map_coordinates(inputs, coordinates, order, fill_mode="constant", fill_value
     """
     x, points = array(inputs), array(coordinates)
     one_of("order", order, (0, 1))
-    one_of("fill_mode", fill_mode, tuple(_FILL_MODES))
+    one_of("fill_mode", fill_mode, _FILL_MODES)
     if points.ndim < 2 or points.shape[0] != x.ndim:
         wanted = f"of shape ({x.ndim}, ...), an index into every axis of the inputs"
         raise ValueError(expected("coordinates", wanted, points))
-    return _sample(x[..., None], list(_wide(points)), order, fill_mode, fill_value)[..., 0]
+    # An array is a sequence of its rows; to take it apart here would copy it.
+    return ndimage.map_coordinates(
+        x,
+        _wide(points),  # pyright: ignore[reportArgumentType]
+        order,
+        fill_mode,
+        fill_value,
+    )
 
 
 def _per_image(name, value, shape, images):
@@ -242,63 +247,14 @@ def _per_image(name, value, shape, images):
     return jnp.broadcast_to(_wide(x), (count, *shape))
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
-def _sample(image, points, order, fill_mode, fill_value):
-    """The values of an image `[*sizes, c]` at points between its pixels.
+def _sample(image, rows, columns, order, fill_mode, fill_value):
+    """The values of an image `[h, w, c]` at points between its pixels: `[*out, c]`.
 
-    Args:
-        image: array of at least one axis before the last.
-        points: floats, one array `[*out]` per axis, or arrays that broadcast to it.
-        order: 0 for the nearest pixel, 1 for linear interpolation.
-        fill_mode, fill_value: as users give them.
-
-    Returns:
-        `[*out, c]`.
-
-    However far a point is beyond the edge, some point next to the image has its value. So points
-    are folded first, and one pixel around the image is all that has to be made up. Then every
-    point needs a window of two pixels per axis, one gather for all: on 2 cores this takes a tenth
-    of the time of gathers by corner and channel.
+    All channels of a point are read at once. With an index into the channels as a third coordinate
+    the affine transform of 8x224x224x3 takes 15 times as long on 2 cores, and its gradient 6 times.
     """
-    rank, sizes, window = len(points), image.shape[:-1], order + 1
-    points = jnp.broadcast_arrays(*points)
-    if order == 0:
-        points = [lax.round(p) for p in points]
-    points = [_fold(p, n, fill_mode) for p, n in zip(points, sizes)]
-    # Rounding may have folded a point to the end of its range.
-    first = [jnp.clip(jnp.floor(p), -1, n - order) for p, n in zip(points, sizes)]
-    fill = {"constant_values": fill_value} if fill_mode == "constant" else {}
-    around = jnp.pad(image, [(1, 1)] * rank + [(0, 0)], _FILL_MODES[fill_mode], **fill)
-    ndim = points[0].ndim
-    values = lax.gather(
-        around,
-        jnp.stack(first, -1).astype("int32") + 1,
-        lax.GatherDimensionNumbers(
-            offset_dims=tuple(range(ndim, ndim + rank + 1)),
-            collapsed_slice_dims=(),
-            start_index_map=tuple(range(rank)),
-        ),
-        (*(window,) * rank, image.shape[-1]),
-        mode="clip",
-    )  # [*out, *windows, c]
-    if order == 0:
-        return values.reshape(*points[0].shape, image.shape[-1])
-    values = _wide(values)
-    for p, f in reversed(list(zip(points, first))):
-        weight = jnp.expand_dims(p - f, range(ndim, values.ndim - 1))
-        values = values[..., 0, :] * (1 - weight) + values[..., 1, :] * weight
-    return as_pixels(values, image.dtype, lax.round)  # halves away from zero
 
+    def channel(x):
+        return ndimage.map_coordinates(x, [rows, columns], order, fill_mode, fill_value)
 
-def _fold(point, size, fill_mode):
-    """The point next to an axis, no more than a pixel outside, that has the value of `point`."""
-    if fill_mode == "constant":
-        return jnp.clip(point, -1, size)
-    if fill_mode == "nearest":
-        return jnp.clip(point, 0, size - 1)
-    if fill_mode == "wrap":
-        return point % size
-    if fill_mode == "reflect":  # a triangular wave about the edges of the outer pixels
-        return size - 0.5 - jnp.abs((point + 0.5) % (2 * size) - size)
-    last = max(size - 1, 1)  # ... about their centres
-    return size - 1 - jnp.abs(point % (2 * last) - last)
+    return jax.vmap(channel, in_axes=-1, out_axes=-1)(image)

@@ -47,10 +47,10 @@ def batched(images, data_format, spatial=2, argument="images"):
     return (x[None] if single else x), restore
 
 
-def as_pixels(x, dtype, rounded=jnp.round):
+def as_pixels(x, dtype):
     """Floats in the dtype of an image; for integers they are rounded and kept in the range."""
     if jnp.issubdtype(dtype, jnp.integer):
-        return saturate_cast(rounded(x), dtype)
+        return saturate_cast(jnp.round(x), dtype)
     return x.astype(dtype)
 
 
@@ -179,7 +179,7 @@ _KERNELS = {
     "lanczos5": (5, lambda x: np.sinc(x) * np.sinc(x / 5)),
 }
 
-# From here on a matrix product is faster than a sum of gathers, and compiles faster.
+# Sums of more gathers compile slowly: a matrix product instead.
 _MAX_TAPS = 64
 
 
@@ -485,11 +485,7 @@ def extract_patches(
         x = jnp.pad(x, [(0, 0), *pads, (0, 0)])
     if any(isinstance(m, int) and m < n for m, n in zip(x.shape[1:-1], reach)):
         raise ValueError(expected("images", f"no smaller than the windows' {tuple(reach)}", x))
-    for axis, (n, s, d) in enumerate(zip(size, strides, dilation)):
-        x = _windows(x, 2 * axis + 1, n, s, d)
-    # [b, h, rows of a window, w, columns of a window, c]
-    x = jnp.moveaxis(x, range(2, 2 * spatial + 1, 2), range(spatial + 1, 2 * spatial + 1))
-    return restore(x.reshape(*x.shape[: spatial + 1], math.prod(size) * x.shape[-1]))
+    return restore(_patches(x, size, strides, dilation))
 
 
 def extract_patches_3d(
@@ -515,6 +511,17 @@ def extract_patches_3d(
     """
     size = _per_axis("size", size, 3)
     return extract_patches(volumes, size, strides, dilation_rate, padding, data_format)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3))
+def _patches(x, size, strides, dilation):
+    """`[b, *sizes, c]` to `[b, *out, prod(size) * c]`."""
+    spatial = len(size)
+    for axis, window in enumerate(zip(size, strides, dilation)):
+        x = _windows(x, 2 * axis + 1, *window)
+    # [b, h, rows of a window, w, columns of a window, c]
+    x = jnp.moveaxis(x, range(2, 2 * spatial + 1, 2), range(spatial + 1, 2 * spatial + 1))
+    return x.reshape(*x.shape[: spatial + 1], math.prod(size) * x.shape[-1])
 
 
 def _windows(x, axis, size, stride, dilation):
