@@ -1,7 +1,7 @@
 """Functions of arrays, NumPy's names first; every one also records on symbolic tensors."""
 
 from ..core.objects import publish
-from . import _activations, _operators, linalg, nn, numpy
+from . import _activations, _operators, image, linalg, nn, numpy
 from ._activations import (
     celu,
     elu,
@@ -518,6 +518,7 @@ __all__ = [
     "identity",
     "ifft2",
     "imag",
+    "image",
     "in_top_k",
     "inner",
     "inv",
@@ -724,3 +725,4 @@ _operators.attach()
 _functions = [n for n in __all__ if callable(globals()[n])]
 _own = [n for n in _functions if globals()[n].__module__ != _activations.__name__]
 publish("keras.ops", globals(), _own)
+publish("keras.ops.image", vars(image), image.__all__)
