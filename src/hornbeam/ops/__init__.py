@@ -45,11 +45,7 @@ from ._control import (
     vectorized_map,
     while_loop,
 )
-from ._conv import (
-    max_pool,
-)
 from ._convert import (
-    array,
     cast,
     convert_to_numpy,
     convert_to_tensor,
@@ -63,6 +59,7 @@ from ._convert import (
 )
 from ._create import (
     arange,
+    array,
     bartlett,
     blackman,
     copy,
@@ -373,6 +370,7 @@ from ._windows import (
     conv,
     conv_transpose,
     depthwise_conv,
+    max_pool,
     separable_conv,
 )
 

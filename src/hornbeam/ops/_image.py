@@ -17,7 +17,7 @@ from ..core.settings import standardize_data_format
 from ..core.symbolic import op
 from ..core.tree import Ints
 from ._convert import array, floats, saturate_cast, widened
-from ._windows import per_axis, standardize_padding
+from ._windows import checked_padding, per_axis
 
 # Axes and dtypes ---------------------------------------------------------------------------------
 
@@ -480,7 +480,7 @@ def extract_patches(
     dilation = per_axis("dilation_rate", dilation_rate, spatial)
     x, restore = batched(images, data_format, spatial)
     reach = [(n - 1) * d + 1 for n, d in zip(size, dilation)]
-    if standardize_padding(padding) == "same":
+    if checked_padding(padding) == "same":
         pads = lax.padtype_to_pads(x.shape[1:-1], reach, [int(s) for s in strides], "SAME")
         x = jnp.pad(x, [(0, 0), *pads, (0, 0)])
     if any(isinstance(m, int) and m < n for m, n in zip(x.shape[1:-1], reach)):

@@ -53,7 +53,7 @@ def _pool(pool, inputs, pool_size, strides, padding, data_format):
     window = per_axis("pool_size", pool_size, rank)
     strides = window if strides is None else per_axis("strides", strides, rank)
     x, restore = _channels_last(inputs, data_format)
-    return restore(pool(x, window, strides, standardize_padding(padding)))
+    return restore(pool(x, window, strides, checked_padding(padding)))
 
 
 @op
@@ -146,9 +146,7 @@ def conv(
     strides = per_axis("strides", strides, rank)
     dilation = per_axis("dilation_rate", dilation_rate, rank)
     groups = channels // taken
-    return restore(
-        _conv.convolve(x, kernel, strides, standardize_padding(padding), dilation, groups)
-    )
+    return restore(_conv.convolve(x, kernel, strides, checked_padding(padding), dilation, groups))
 
 
 @op
@@ -183,9 +181,7 @@ def depthwise_conv(
     kernel = kernel.reshape(*window, 1, channels * multiplier)
     strides = per_axis("strides", strides, rank)
     dilation = per_axis("dilation_rate", dilation_rate, rank)
-    return restore(
-        _conv.convolve(x, kernel, strides, standardize_padding(padding), dilation, channels)
-    )
+    return restore(_conv.convolve(x, kernel, strides, checked_padding(padding), dilation, channels))
 
 
 @op
@@ -248,7 +244,7 @@ def conv_transpose(
     extra = [None] * rank
     if output_padding is not None:
         extra = per_axis("output_padding", output_padding, rank, least=0)
-    padding = standardize_padding(padding)
+    padding = checked_padding(padding)
     reach = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation)]
     pads = [_transposed_pads(padding, *sizes) for sizes in zip(reach, strides, extra)]
     space = "DHW"[-rank:]
@@ -306,5 +302,5 @@ def per_axis(name, value, rank, least=1):
     return values
 
 
-def standardize_padding(padding):
+def checked_padding(padding):
     return one_of("padding", str(padding).lower(), ("valid", "same"))

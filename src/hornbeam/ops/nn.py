@@ -30,9 +30,6 @@ from ._activations import (
     tanh_shrink,
     threshold,
 )
-from ._conv import (
-    max_pool,
-)
 from ._ctc import (
     ctc_decode,
     ctc_loss,
@@ -69,6 +66,7 @@ from ._windows import (
     conv,
     conv_transpose,
     depthwise_conv,
+    max_pool,
     separable_conv,
 )
 

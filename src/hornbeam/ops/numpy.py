@@ -4,13 +4,13 @@ from ._control import (
     vectorize,
 )
 from ._convert import (
-    array,
     ndim,
     size,
     view,
 )
 from ._create import (
     arange,
+    array,
     bartlett,
     blackman,
     copy,
