@@ -83,6 +83,8 @@ def fit(
             model.reset_metrics()
             callbacks.on_epoch_begin(epoch)
             logs = runner.epoch(state, train, steps, callbacks)
+            if model.optimizer is not None:
+                model.optimizer.apply_accumulated(model.trainable_variables)
             if validator is not None and _is_due(validation_freq, epoch + 1):
                 limit = _limit(validation_steps, validation, "validation_steps")
                 found = _evaluate(model, validator, validation, limit, callbacks)
