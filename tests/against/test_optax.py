@@ -9,6 +9,8 @@ import pytest
 import hornbeam as keras
 from hornbeam import optimizers
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+
 SHAPES = {"body": {"dense": {"kernel": (4, 3), "bias": (3,)}}, "head": {"kernel": (3, 2)}}
 
 
@@ -53,14 +55,6 @@ TRANSFORMATIONS = {
 WITH_RATE = {"hyperparams", "hyperparams in a chain", "injected schedule"}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def quick_compiles():
-    """Small programs run a few times each: XLA's care isn't worth its time here."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 def arrays(seed, dtype="float32"):
     rng = np.random.default_rng(seed)
     return jax.tree.map(
@@ -88,11 +82,14 @@ def close(variables, params, tolerance=1e-6):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", TRANSFORMATIONS)
+HALF = ["adamw", "multi_steps", "only if finite", "muon"]  # some compare dtypes
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [*((name, "float32") for name in TRANSFORMATIONS), *((name, "bfloat16") for name in HALF)],
+)
 def test_ten_steps(name, dtype):
-    if dtype == "bfloat16" and name not in ("adamw", "multi_steps", "only if finite", "muon"):
-        pytest.skip("half precision is a matter of the few that compare dtypes")
     transformation = TRANSFORMATIONS[name]()
     params = arrays(0, dtype)
     variables = sorted(variables_of(params), key=lambda v: v.path)

@@ -11,6 +11,8 @@ import pytest
 import hornbeam as keras
 from hornbeam import optimizers
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+
 CASES = [
     ("SGD", {}),
     ("SGD", dict(momentum=0.9)),
@@ -66,14 +68,6 @@ EVERYTHING = dict(
 # Their optimizers have variables without a proper name.
 UNNAMED = {"Nadam", "Adafactor"}
 SHAPES = {"embedding/w0": (5, 3), "dense/w1": (3,), "dense/w2": (2, 4, 3), "dense/w3": (3, 4)}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compiles():
-    """A hundred small programs run a few times each: XLA's care isn't worth its time here."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 OVERFLOW = 99  # the number of a step in which a gradient isn't finite
@@ -225,6 +219,37 @@ def test_wrappers(name):
     ours, theirs = compare(WRAPPED[name], later)
     assert [v.path for v in ours.variables] == [v.path for v in theirs.variables]
     assert int(ours.iterations) == int(theirs.iterations)
+
+
+@pytest.mark.parametrize("options", [EVERYTHING, dict(gradient_accumulation_steps=2)], ids=str)
+def test_mixed_float16(options):
+    """The first steps overflow, and change nothing but the scale."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 4)), rng.normal(size=(32, 1))
+    start = [rng.normal(size=shape) * 0.5 for shape in ((4, 3), (3,), (3, 1), (1,))]
+    results = []
+    for library in (keras, real):
+        module, layers = library.optimizers, library.layers
+        model = library.Sequential(
+            [
+                library.Input((4,)),
+                layers.Dense(3, "tanh", dtype="mixed_float16"),
+                layers.Dense(1, dtype="mixed_float16"),
+            ]
+        )
+        model.set_weights(start)
+        inner = make(module, "Adam", options)
+        optimizer = module.LossScaleOptimizer(inner, 2.0**22, dynamic_growth_steps=6, name="l")
+        model.compile(optimizer, "mse")
+        for i in (0, 8, 16, 24) * 5:  # at the end of an epoch `fit` would use what is accumulated
+            model.train_on_batch(x[i : i + 8], y[i : i + 8])
+        results.append((model.get_weights(), [v.numpy() for v in optimizer.variables]))
+    (ours, our_state), (theirs, their_state) = results
+    *counts, _ = zip(our_state[:5], their_state[:5])
+    assert all(a == b for a, b in counts), "steps and scale"
+    assert 0 < int(our_state[4]) < 20
+    for a, b in zip((*ours, *our_state), (*theirs, *their_state), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0.02, atol=0.02)
 
 
 def test_map_of_optimizers():

@@ -14,6 +14,8 @@ import hornbeam as keras
 from hornbeam import optimizers
 from hornbeam.optimizers import schedules
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+
 # One of each class, with options that use all of its state.
 CASES = {
     "SGD": dict(momentum=0.9, nesterov=True),
@@ -39,14 +41,6 @@ WITH_CONFIG = sorted(CASES.keys() - {"OptaxOptimizer"})
 # What the base class does is tested with those that differ in how they get there.
 BASE = ["Adam", "LossScaleOptimizer", "MultiOptimizer", "OptaxOptimizer"]
 PLAIN = sorted(CASES.keys() - {"OptaxOptimizer", "LossScaleOptimizer", "MultiOptimizer"})
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compiles():
-    """Hundreds of small programs run a few times each: XLA's care isn't worth its time here."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 class Descent:

@@ -127,7 +127,9 @@ class LossScaleOptimizer(Wrapper):
         grow = finite & (steps.value + 1 >= self.dynamic_growth_steps)
         steps.assign(jnp.where(finite & ~grow, steps.value + 1, 0))
         factor = jnp.where(grow, 2.0, jnp.where(finite, 1.0, 0.5))
-        scale.assign(scale.value * factor)
+        # At 0 or infinity it would stay there.
+        limits = jnp.finfo("float32")
+        scale.assign(jnp.clip(scale.value * factor, limits.tiny, limits.max))
 
     def check_finite(self, grads):
         """Whether every element of every gradient is finite, as a boolean array."""
