@@ -225,6 +225,8 @@ class Optimizer(Configurable):
     ):
         """Make a state variable (a slot) with the shape, dtype and sharding of another variable.
 
+        Slots of float16 variables are float32: squares of gradients vanish in float16.
+
         Args:
             reference_variable: the variable that the slot belongs to.
             name: what the slot holds, such as `"momentum"`.
@@ -233,7 +235,7 @@ class Optimizer(Configurable):
         return self.add_variable(
             reference_variable.shape,
             "zeros" if initializer is None else initializer,
-            dtype=reference_variable._dtype,
+            dtype=slot_dtype(reference_variable),
             layout=_sharding(reference_variable),
             name=f"{reference_variable.path.replace('/', '_')}_{name or 'var'}",
         )
@@ -502,7 +504,7 @@ class Optimizer(Configurable):
 
     def _mean_gradients(self, variables, count):
         """The means of the gradients so far; where the gradient overwrites, the largest."""
-        sums = [_at_least_float32(self._sums[self._indices[v]].value) for v in variables]
+        sums = [at_least_float32(self._sums[self._indices[v]].value) for v in variables]
         return [
             total if v.overwrite_with_gradient else total / jnp.maximum(count, 1)
             for total, v in zip(sums, variables)
@@ -555,7 +557,7 @@ class Optimizer(Configurable):
                 variable.assign(variable.constraint(variable.value))
 
     def _unscaled(self, gradient):
-        gradient = _at_least_float32(gradient)
+        gradient = at_least_float32(gradient)
         return gradient / self.loss_scale_factor if self.loss_scale_factor else gradient
 
     def _update_steps(self, grads, variables, learning_rate):
@@ -744,13 +746,18 @@ def run_if(condition, fn, optimizer):
         variable.assign(value)
 
 
+def slot_dtype(variable):
+    """The dtype of the state that belongs to a variable."""
+    return "float32" if variable._dtype == "float16" else variable._dtype
+
+
 def array_now(variable):
     """The variable's array itself, also while JAX traces a function that binds another value."""
     with enter(values=None, autocast=None):
         return variable.value
 
 
-def _at_least_float32(x):
+def at_least_float32(x):
     # Half precision is for storing: formulas with squares and small constants need more.
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
