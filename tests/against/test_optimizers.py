@@ -252,6 +252,22 @@ def test_mixed_float16(options):
         np.testing.assert_allclose(a, b, rtol=0.02, atol=0.02)
 
 
+def test_schedule_free_weights_in_fit():
+    """They are the same in training, validation, prediction and files: `y` of the paper."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(16, 3)), rng.normal(size=(16, 1))
+    results = []
+    for library in (keras, real):
+        model = library.Sequential([library.Input((3,)), library.layers.Dense(1)])
+        model.set_weights([np.ones((3, 1)), np.zeros(1)])
+        model.compile(library.optimizers.ScheduleFreeAdamW(0.1, warmup_steps=3), "mse")
+        fit = dict(batch_size=4, epochs=2, shuffle=False, verbose=0)
+        history = model.fit(x, y, validation_data=(x, y), **fit).history
+        predicted = model.predict(x, verbose=0)
+        results.append([*history.values(), predicted, *model.get_weights()])
+    assert_close(*results)
+
+
 def test_map_of_optimizers():
     """What is found under which key, and the config."""
     maps, configs = [], []
@@ -323,7 +339,11 @@ SCHEDULES = [
 def test_schedules(name, arguments):
     ours = getattr(optimizers.schedules, name)(*arguments)
     theirs = getattr(real.optimizers.schedules, name)(*arguments)
-    steps = range(0, 40, 3)
-    got, wanted = [float(ours(s)) for s in steps], [float(theirs(s)) for s in steps]
-    np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-7)
-    assert optimizers.schedules.serialize(ours) == real.optimizers.schedules.serialize(theirs)
+    steps = np.arange(40)
+    wanted = [float(theirs(step)) for step in steps]
+    np.testing.assert_allclose([float(ours(s)) for s in steps], wanted, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(jax.jit(jax.vmap(ours))(steps), wanted, rtol=1e-4, atol=1e-7)
+    config = real.optimizers.schedules.serialize(theirs)
+    assert optimizers.schedules.serialize(ours) == config
+    copied = optimizers.schedules.deserialize(config)
+    assert (type(copied), copied.get_config()) == (type(ours), ours.get_config())
