@@ -220,6 +220,18 @@ def test_steps_in_all_ways(name, compiles):
     assert_equal(values(others), saved)  # untouched
 
 
+@pytest.mark.parametrize("name", [*BASE, "Adafactor", "Muon", "Nadam", "ScheduleFreeAdamW"])
+def test_fit_compiles_one_program(name, compiles):
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile(make(name), "mse")
+    data = dict(x=np.ones((8, 3)), y=np.ones((8, 2)), batch_size=4, verbose=0)
+    model.fit(**data)
+    with compiles() as n:
+        model.fit(epochs=2, **data)
+    assert n.total == 0, n.names
+    assert len(model._programs) == 1
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_half_precision(name):
     """Stored in half precision, a variable takes the same path, as far as it can be written."""
@@ -671,6 +683,15 @@ def test_several_optimizers_share_exclusions_and_the_scale_of_the_loss():
     a, b = weights()
     optimizer.apply([optimizer.scale_loss(jnp.ones(v.shape)) for v in (a, b)], [a, b])
     assert_equal(values([a, b]), [v.numpy() - 1 for v in weights()], 1e-6)
+
+
+def test_exclusions_before_the_optimizers_are_known():
+    decaying = optimizers.SGD(1.0, weight_decay=0.5)
+    optimizer, (a, b) = optimizers.MultiOptimizer(lambda variable: decaying), weights()
+    optimizer.exclude_from_weight_decay(var_list=[a])
+    optimizer.apply([jnp.zeros((3, 2)), jnp.zeros(2)], [a, b])
+    start = weights()
+    assert_equal(values([a, b]), [start[0].numpy(), start[1].numpy() * 0.5], 1e-6)
 
 
 def test_wrong_maps():

@@ -195,7 +195,9 @@ class Optimizer(Configurable):
                 self.add_variable_from_reference(v, "gradient_accumulator") for v in variables
             ]
             # Not among `variables`, since Keras's files lack it.
-            vars(self)["_accumulated_weight"] = Variable(_UNKNOWN, dtype="float32", trainable=False)
+            vars(self)["_accumulated_weight"] = Variable(
+                _UNKNOWN, dtype="float32", trainable=False, name="accumulated_weight"
+            )
         self.built = True
 
     @property
@@ -464,10 +466,15 @@ class Optimizer(Configurable):
         state = self._all_state
         if key not in compiled or compiled[key][0] != changes:
             pure = functionalize(functools.partial(getattr(self, method), variables), state)
-            compiled[key] = changes, jax.jit(lambda values, *arrays: pure(values, *arrays)[1])
+
+            def update(values, *arrays):
+                return pure(values, *arrays)[1]
+
+            compiled[key] = changes, jax.jit(update)
         with enter(autocast=None):
             old = [v.value for v in state]
-        for variable, before, after in zip(state, old, compiled[key][1](old, *arrays), strict=True):
+        new = compiled[key][1](old, *arrays)
+        for variable, before, after in zip(state, old, new, strict=True):
             if after is not before:
                 variable.assign(after)
 
@@ -520,12 +527,10 @@ class Optimizer(Configurable):
     def _apply_sums(self, variables):
         """Update by the gradients in the sums, if any, and count the round as a whole one."""
         for part in self._parts:
-            steps, mine = part.gradient_accumulation_steps, part._mine(variables)
-            if steps and mine:
-                count = part._iterations.value % steps
+            if steps := part.gradient_accumulation_steps:
+                count, mine = part._iterations.value % steps, part._mine(variables)
                 part._update_if(count > 0, part._mean_gradients(mine, count), mine)
-                for variable in mine:
-                    total = part._sums[part._indices[variable]]
+                for total in part._sums:
                     total.assign(jnp.zeros_like(total.value))
                 part._iterations.assign(part._iterations.value + -count % steps)
 
@@ -605,8 +610,8 @@ class Optimizer(Configurable):
         >>> optimizer.exclude_from_weight_decay(var_names=["bias", "gamma"])
         """
         which = [*(var_list or ()), *(re.compile(name) for name in var_names or ())]
-        for part in self._parts:
-            part._not_decayed = which
+        for optimizer in (self, *self._parts):
+            optimizer._not_decayed = which
 
     def _decays(self, variable):
         return not any(

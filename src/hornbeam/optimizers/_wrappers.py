@@ -279,6 +279,8 @@ class MultiOptimizer(Wrapper):
             if known is optimizer:
                 return number
         optimizer.loss_scale_factor = self.loss_scale_factor
+        if self._not_decayed:
+            optimizer.exclude_from_weight_decay(self._not_decayed)
         self.optimizers = [*self.optimizers, optimizer]
         return len(self.optimizers) - 1
 
