@@ -118,7 +118,9 @@ def data():
     return rng.normal(size=(12, 4)).astype("float32"), rng.normal(size=(12, 1)).astype("float32")
 
 
-@pytest.mark.parametrize("name", ["multi_steps", "labels by paths", "adafactor", "noise"])
+@pytest.mark.parametrize(
+    "name", ["multi_steps", "labels by paths", "hyperparams in a chain", "noise"]
+)
 def test_saved_and_resumed(tmp_path, name):
     """Two steps, a file, three more steps: as if there had been no file."""
     x, y = data()

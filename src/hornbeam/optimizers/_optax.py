@@ -44,7 +44,8 @@ class OptaxOptimizer(Optimizer):
     `compile(optimizer=optax.adamw(1e-3))` makes one. Parameters are handed to the transformation
     as a dict of dicts, after the variables' paths: `{"dense": {"kernel": …, "bias": …}}`; masks
     and labels have that form, or that of its upper levels. The transformation's state becomes
-    `variables`, one per array in it, named by its place: `0_mu_dense_kernel`.
+    `variables`, one per array in it, named by its place: `0_mu_dense_kernel`. To accumulate
+    gradients, `gradient_accumulation_steps` knows where epochs end; `optax.MultiSteps` doesn't.
 
     Args:
         transformation: anything with `init(params)` and `update(grads, state, params)`.
