@@ -201,8 +201,11 @@ class Optimizer(Configurable):
         self.built = True
 
     @property
-    def _all_state(self):
-        """Everything that an update may change: the trainable variables, and all of its own."""
+    def all_state(self):
+        """List of all that an update may change: the trainable variables, `variables`, and the
+        weight of what is accumulated, which no file holds."""
+        if not self.built:
+            return self.variables
         weights = [p._accumulated_weight for p in self._parts if p.gradient_accumulation_steps]
         return [*self._trainable_variables, *self.variables, *weights]
 
@@ -463,7 +466,7 @@ class Optimizer(Configurable):
         changes = self._changes, *(part._changes for part in self._parts)
         key = method, tuple(self._indices[v] for v in variables)
         compiled = vars(self).setdefault("_compiled", {})
-        state = self._all_state
+        state = self.all_state
         if key not in compiled or compiled[key][0] != changes:
             pure = functionalize(functools.partial(getattr(self, method), variables), state)
 
@@ -742,7 +745,7 @@ def shared_options(init):
 
 def run_if(condition, fn, optimizer):
     """Call `fn`, which updates by `optimizer`, where a boolean array is true."""
-    state = optimizer._all_state
+    state = optimizer.all_state
     pure = functionalize(fn, state)
     with enter(autocast=None):
         values = [v.value for v in state]
