@@ -122,6 +122,22 @@ def test_train_on_batch_goes_on_where_it_was():
     assert int(model.optimizer.iterations) == 1
 
 
+def test_traces_once():
+    """Also the weight of what is accumulated is known before the step is traced."""
+    traces = []
+
+    class Counting(optimizers.SGD):
+        def update_step(self, gradient, variable, learning_rate):
+            traces.append(variable.name)
+            super().update_step(gradient, variable, learning_rate)
+
+    x, y, _ = data()
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, use_bias=False)])
+    model.compile(Counting(0.1, gradient_accumulation_steps=2), "mse")
+    model.fit(x, y, batch_size=ROWS // 2, verbose=0)
+    assert traces == ["kernel"]
+
+
 def test_compiles_once(compiles):
     """One program for whole batches, one for the shorter one, one for the rest of a round."""
     x, y, _ = data()

@@ -390,7 +390,7 @@ def known_variables(model, kind):
     if kind != "predict":
         found += model.metrics_variables
     if kind == "train" and model.optimizer is not None:
-        found += model.optimizer.variables
+        found += model.optimizer.all_state
     found.append(rng.global_generator().state)
     return list(dict.fromkeys(found))
 
