@@ -47,6 +47,17 @@ def free_memory():
         jax.clear_caches()
 
 
+@pytest.fixture(scope="module")
+def quick_compiles():
+    """For files that run hundreds of small programs a few times each, where XLA's care would take
+    longer than it saves: `pytestmark = pytest.mark.usefixtures("quick_compiles")`."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture
 def compiles():
     """`with compiles() as n: ...; assert n.total == 1`, counting XLA compiles."""

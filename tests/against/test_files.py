@@ -122,7 +122,25 @@ MODELS = [
     mixed_precision,
     half_precision,
 ]
-OPTIMIZERS = ["sgd", "rmsprop", "nadam", "ftrl"]
+
+
+def accumulating(k):
+    return k.optimizers.Adam(gradient_accumulation_steps=3, use_ema=True)
+
+
+def loss_scaling(k):
+    return k.optimizers.LossScaleOptimizer(k.optimizers.Adam())
+
+
+def several_optimizers(k):
+    o = k.optimizers
+    return o.MultiOptimizer(o.OptimizerMap(o.SGD(momentum=0.9), {".*/kernel": o.Adam()}))
+
+
+OPTIMIZERS = [
+    *("sgd", "rmsprop", "nadam", "ftrl", "muon", "schedulefreeadamw"),
+    *(accumulating, loss_scaling, several_optimizers),
+]
 
 
 def flat(x):
@@ -142,7 +160,7 @@ def trained(k, make, optimizer="adam"):
     except AttributeError as error:
         pytest.skip(f"not there yet: {error}")
     model, x, y = make(k)
-    model.compile(optimizer, "mse")
+    model.compile(optimizer if isinstance(optimizer, str) else optimizer(k), "mse")
     for _ in range(2):
         model.train_on_batch(x, y)
     return model, x, y
@@ -219,6 +237,7 @@ def test_optimizer_state_travels_both_ways(tmp_path, optimizer):
     model.train_on_batch(x, y)
     copy.train_on_batch(x, y)
     close(model.get_weights(), copy.get_weights(), 1e-5)
+    close(state(model), state(copy), 1e-5)
 
 
 class Scale:

@@ -76,10 +76,10 @@ def test_terminate_with_an_error():
 # TensorBoard -------------------------------------------------------------------------------
 
 
-def train(folder, **options):
+def train(folder, optimizer="sgd", **options):
     pytest.importorskip("tensorboardX")
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, name="d")])
-    model.compile("sgd", "mse")
+    model.compile(optimizer, "mse")
     x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
     board = TensorBoard(folder, **options)
     model.fit(x, y, epochs=2, batch_size=2, validation_data=(x, y), verbose=0, callbacks=[board])
@@ -115,6 +115,13 @@ EVERY_EPOCH = {
 
 def test_tensorboard(tmp_path):
     assert train(tmp_path) == EVERY_EPOCH
+
+
+def test_tensorboard_without_a_learning_rate(tmp_path):
+    several = keras.optimizers.OptimizerMap(keras.optimizers.SGD())
+    found = train(tmp_path, keras.optimizers.MultiOptimizer(several))
+    rate = ("train", "epoch_learning_rate")
+    assert found == {k: v for k, v in EVERY_EPOCH.items() if k != rate}
 
 
 def test_tensorboard_batches(tmp_path):

@@ -55,6 +55,16 @@ def test_assignments():
     assert v.dtype == "float32" and v.shape == (2,) and v.ndim == 1 and v.size == 2
 
 
+def test_assigned_arrays_have_the_dtype_for_good():
+    """Of JAX's own array too: a weak type would compile another program."""
+    v, value = Variable(1.0), jnp.asarray(2.0)
+    assert value.weak_type and value.dtype == v.dtype
+    v.assign(value)
+    assert not v.value.weak_type
+    v.assign(strong := jnp.float32(3))
+    assert v.value is strong
+
+
 def test_initial_values():
     assert Variable(1).dtype == "int32" and Variable(1.0).dtype == "float32"
     assert Variable(np.float64(1)).dtype == "float32" and Variable(True).dtype == "bool"

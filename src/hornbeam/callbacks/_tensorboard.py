@@ -125,7 +125,9 @@ class TensorBoard(Callback):
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
         train = {f"epoch_{k}": v for k, v in logs.items() if not k.startswith("val_")}
-        train["epoch_learning_rate"] = np.asarray(self.model.optimizer.learning_rate)
+        rate = getattr(self.model.optimizer, "learning_rate", None)
+        if rate is not None:  # several optimizers in one, and optax's functions, show none
+            train["epoch_learning_rate"] = np.asarray(rate)
         if self.write_steps_per_second:
             train["epoch_steps_per_second"] = self._speed()
         validation = {f"epoch_{k[4:]}": v for k, v in logs.items() if k.startswith("val_")}

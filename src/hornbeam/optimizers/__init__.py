@@ -1,15 +1,17 @@
 """Optimizers: how gradients change weights."""
 
 from ..core.objects import publish
-from . import schedules
+from . import legacy, schedules
 from ._adam import Adam, Adamax, AdamW, Lamb, Nadam
 from ._adaptive import Adadelta, Adafactor, Adagrad, Ftrl, RMSprop
 from ._base import Optimizer
+from ._muon import Muon
 from ._optax import OptaxOptimizer
 from ._others import Lion
+from ._schedule_free import ScheduleFreeAdamW
 from ._sgd import SGD
 from ._tables import deserialize, get, serialize
-from ._wrappers import LossScaleOptimizer
+from ._wrappers import LossScaleOptimizer, MultiOptimizer, OptimizerMap
 
 __all__ = [
     "Adadelta",
@@ -22,13 +24,18 @@ __all__ = [
     "Lamb",
     "Lion",
     "LossScaleOptimizer",
+    "MultiOptimizer",
+    "Muon",
     "Nadam",
     "OptaxOptimizer",
     "Optimizer",
+    "OptimizerMap",
     "RMSprop",
     "SGD",
+    "ScheduleFreeAdamW",
     "deserialize",
     "get",
+    "legacy",
     "schedules",
     "serialize",
 ]

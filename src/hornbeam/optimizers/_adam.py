@@ -6,7 +6,7 @@ Throughout, `g` is the gradient, `w` the weights, `t` the number of the step (1,
 
 import jax.numpy as jnp
 
-from ._base import LearningRate, Optimizer, shared_options
+from ._base import LearningRate, Optimizer, at_least_float32, shared_options
 
 
 def mix(old, new, beta):
@@ -286,7 +286,7 @@ class Lamb(_Moments):
         m, v = self._update_moments(gradient, variable)
         m_hat, v_hat = m / (1 - self.beta_1**t), v / (1 - self.beta_2**t)
         update = m_hat / (jnp.sqrt(v_hat) + self.epsilon)
-        weights = jnp.linalg.norm(jnp.ravel(variable.value))
+        weights = jnp.linalg.norm(jnp.ravel(at_least_float32(variable.value)))
         length = jnp.linalg.norm(jnp.ravel(update))
         usable = (weights > 0) & (length > 0)
         ratio = jnp.where(usable, weights / jnp.where(usable, length, 1), 1)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from ..core.messages import expected
 from ._adam import mix
-from ._base import LearningRate, Optimizer, shared_options
+from ._base import LearningRate, Optimizer, at_least_float32, shared_options, slot_dtype
 
 
 class RMSprop(Optimizer):
@@ -243,7 +243,7 @@ class Adafactor(Optimizer):
         if variable.ndim < 2:
             return self.add_variable((), dtype="int32", name=variable.name)
         shape = [size for i, size in enumerate(variable.shape) if i != variable.ndim + axis]
-        return self.add_variable(tuple(shape), dtype=variable._dtype, name=variable.name)
+        return self.add_variable(tuple(shape), dtype=slot_dtype(variable), name=variable.name)
 
     def update_step(self, gradient, variable, learning_rate):
         """One step of the formula."""
@@ -251,7 +251,7 @@ class Adafactor(Optimizer):
         t = (jnp.asarray(self.iterations) + 1).astype(jnp.float32)
         if self.relative_step:
             learning_rate = jnp.minimum(learning_rate, 1 / jnp.sqrt(t))
-        alpha = jnp.maximum(self.epsilon_2, _rms(variable.value)) * learning_rate
+        alpha = jnp.maximum(self.epsilon_2, _rms(at_least_float32(variable.value))) * learning_rate
         beta = 1 - t**self.beta_2_decay
         square = jnp.square(gradient) + self.epsilon_1
         if gradient.ndim >= 2:

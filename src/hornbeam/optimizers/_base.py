@@ -31,6 +31,9 @@ _MSG_NO_GRADIENT = """\
 No gradient for {paths}: the loss doesn't depend on {them}. If that is meant, set \
 `trainable = False` on the layer; otherwise check that its output reaches the loss."""
 
+# In place of the weight of the batches so far: each counts like the next one.
+_UNKNOWN = -1.0
+
 LearningRate = LearningRateSchedule | Callable[[], Any] | ArrayLike
 
 # An initializer's name, a function of shape and dtype, or the value itself.
@@ -55,7 +58,7 @@ class Optimizer(Configurable):
             means only at the end of training.
         loss_scale_factor: what the loss was multiplied by (see `scale_loss`), for half precision.
         gradient_accumulation_steps: over how many calls gradients are averaged before they are
-            used, as if the batches were one.
+            used, as if the batches were one. Schedules, averages and `iterations` count updates.
         name: name, the prefix of the variables' paths.
 
     Example:
@@ -72,6 +75,8 @@ class Optimizer(Configurable):
     _variables: list[Variable]
     _trainable_variables: list[Variable]
     _indices: dict[Variable, int]
+    _changes: int  # how often an attribute was set
+    _accumulated_weight: Variable  # of the batches in the sums
 
     def __init__(
         self,
@@ -141,11 +146,16 @@ class Optimizer(Configurable):
         if isinstance(value, Variable):
             self._track(value)
         # A compiled update holds the numbers it was traced with.
-        vars(self).pop("_compiled", None)
+        vars(self)["_changes"] = vars(self).get("_changes", 0) + 1
         super().__setattr__(name, value)
 
-    def __getstate__(self):
+    def __getstate__(self):  # for copies
         return {k: v for k, v in vars(self).items() if k != "_compiled"}
+
+    @property
+    def _parts(self):
+        """The optimizers that hold formulas and options: this one, or those that it wraps."""
+        return [self]
 
     def _track(self, variable):
         tracked = vars(self).setdefault("_variables", [])
@@ -184,7 +194,20 @@ class Optimizer(Configurable):
             self._sums = [
                 self.add_variable_from_reference(v, "gradient_accumulator") for v in variables
             ]
+            # Not among `variables`, since Keras's files lack it.
+            vars(self)["_accumulated_weight"] = Variable(
+                _UNKNOWN, dtype="float32", trainable=False, name="accumulated_weight"
+            )
         self.built = True
+
+    @property
+    def all_state(self):
+        """List of all that an update may change: the trainable variables, `variables`, and the
+        weight of what is accumulated, which no file holds."""
+        if not self.built:
+            return self.variables
+        weights = [p._accumulated_weight for p in self._parts if p.gradient_accumulation_steps]
+        return [*self._trainable_variables, *self.variables, *weights]
 
     def add_variable(
         self,
@@ -207,6 +230,8 @@ class Optimizer(Configurable):
     ):
         """Make a state variable (a slot) with the shape, dtype and sharding of another variable.
 
+        Slots of float16 variables are float32: squares of gradients vanish in float16.
+
         Args:
             reference_variable: the variable that the slot belongs to.
             name: what the slot holds, such as `"momentum"`.
@@ -215,7 +240,7 @@ class Optimizer(Configurable):
         return self.add_variable(
             reference_variable.shape,
             "zeros" if initializer is None else initializer,
-            dtype=reference_variable._dtype,
+            dtype=slot_dtype(reference_variable),
             layout=_sharding(reference_variable),
             name=f"{reference_variable.path.replace('/', '_')}_{name or 'var'}",
         )
@@ -252,6 +277,10 @@ class Optimizer(Configurable):
 
     def _get_variable_index(self, variable):
         return self._indices[variable]
+
+    def _mine(self, variables):
+        """Those of the variables that this optimizer was built for."""
+        return [v for v in variables if v in self._indices]
 
     # The learning rate --------------------------------------------------------------------------
 
@@ -315,12 +344,14 @@ class Optimizer(Configurable):
             "`update_step(self, gradient, variable, learning_rate)`."
         )
 
-    def apply(self, grads, trainable_variables=None):
+    def apply(self, grads, trainable_variables=None, weight=None):
         """Update the variables.
 
         Args:
             grads: list of gradients, parallel to the variables; `None` where there is none.
             trainable_variables: list of `Variable`s; by default those of `build`.
+            weight: with `gradient_accumulation_steps`, the weight of these gradients in the mean;
+                by default all have the same. `fit` passes what the batch's loss was divided by.
 
         Raises:
             ValueError: for variables that the optimizer wasn't built for, or if every gradient
@@ -332,11 +363,28 @@ class Optimizer(Configurable):
         variables = self._check_variables(grads, trainable_variables)
         grads, variables = _without_missing(grads, variables)
         grads = [g if isinstance(g, jax.Array) else jnp.asarray(g) for g in grads]
-        traced = current().values is not None or any(isinstance(g, Tracer) for g in grads)
-        if traced or self._is_python_rate():
-            self._apply(grads, variables)
-        else:
-            self._apply_compiled(grads, variables)
+        self._run("_apply", variables, grads, weight)
+
+    def apply_accumulated(self, trainable_variables=None):
+        """Update by the gradients accumulated since the last update, if there are any.
+
+        `fit` calls it at the end of an epoch, so that a last round of fewer than
+        `gradient_accumulation_steps` batches counts as the smaller batch it is.
+
+        Args:
+            trainable_variables: list of the `Variable`s to update; by default those of `build`.
+        """
+        if not (self.built and self.accumulates):
+            return
+        if any(part._is_pending() for part in self._parts):
+            if trainable_variables is None:
+                trainable_variables = self._trainable_variables
+            self._run("_apply_sums", self._mine(trainable_variables))
+
+    @property
+    def accumulates(self):
+        """Whether gradients are accumulated over several calls of `apply`."""
+        return any(part.gradient_accumulation_steps for part in self._parts)
 
     def apply_gradients(self, grads_and_vars):
         """Update the variables; takes pairs `(gradient, variable)`, returns the step count."""
@@ -404,48 +452,96 @@ class Optimizer(Configurable):
         rate = self._learning_rate
         return not isinstance(rate, (Variable, LearningRateSchedule, type(None)))
 
-    def _apply_compiled(self, grads, variables):
-        """One compiled call instead of a dozen small ones per variable. Donates nothing: the user
-        may hold the old arrays."""
+    def _run(self, method, variables, *arrays):
+        """Call a method of that name: as it is while JAX traces, else compiled.
+
+        So an update is one call of the device, and not a dozen for each variable. Nothing is
+        donated: the user may hold the old arrays.
+        """
+        traced = current().values is not None
+        traced = traced or any(isinstance(x, Tracer) for x in jax.tree.leaves(arrays))
+        if traced or any(part._is_python_rate() for part in self._parts):
+            getattr(self, method)(variables, *arrays)
+            return
+        changes = self._changes, *(part._changes for part in self._parts)
+        key = method, tuple(self._indices[v] for v in variables)
         compiled = vars(self).setdefault("_compiled", {})
-        key = tuple(self._indices[v] for v in variables)
-        state = [*self._trainable_variables, *self.variables]
-        if key not in compiled:
-            pure = functionalize(functools.partial(self._apply, variables=variables), state)
-            compiled[key] = jax.jit(lambda values, grads: pure(values, grads)[1])
+        state = self.all_state
+        if key not in compiled or compiled[key][0] != changes:
+            pure = functionalize(functools.partial(getattr(self, method), variables), state)
+
+            def update(values, *arrays):
+                return pure(values, *arrays)[1]
+
+            compiled[key] = changes, jax.jit(update)
         with enter(autocast=None):
             old = [v.value for v in state]
-        for variable, before, after in zip(state, old, compiled[key](old, grads), strict=True):
+        new = compiled[key][1](old, *arrays)
+        for variable, before, after in zip(state, old, new, strict=True):
             if after is not before:
                 variable.assign(after)
 
-    def _apply(self, grads, variables):
-        """One call of `apply`: overwrites, undoes the loss scale, then updates or accumulates."""
+    def _apply(self, variables, grads, weight):
+        """One call of `apply`: updates, or accumulates."""
         if steps := self.gradient_accumulation_steps:
-            self._accumulate(grads, variables, steps)
+            self._accumulate(variables, grads, weight, steps)
         else:
             self._update(grads, variables)
         self._iterations.assign(self._iterations.value + 1)
 
-    def _accumulate(self, grads, variables, steps):
-        """Add to the sums; with every n-th call, update by their mean."""
-        sums = [self._sums[self._indices[v]] for v in variables]
-        totals = [
-            jnp.maximum(total.value, g) if v.overwrite_with_gradient else total.value + g
-            for total, g, v in zip(sums, grads, variables)
-        ]
+    # Gradient accumulation ------------------------------------------------------------------------
+
+    def _accumulate(self, variables, grads, weight, steps):
+        """Mix the gradients into the means so far; with every n-th call, update by the means."""
+        count = self._iterations.value % steps
+        share, after = 1 / (count + 1), _UNKNOWN
+        if weight is not None:
+            before = jnp.where(count == 0, 0.0, self._accumulated_weight.value)
+            before = jnp.where(before == _UNKNOWN, count * weight, before)
+            after = before + weight
+            # If there was no weight yet, all gradients were 0.
+            share = weight / jnp.maximum(after, jnp.finfo("float32").tiny)
         means = [
-            total if v.overwrite_with_gradient else total / steps
-            for total, v in zip(totals, variables)
+            jnp.maximum(mean, g) if v.overwrite_with_gradient else mean + share * (g - mean)
+            for mean, g, v in zip(self._mean_gradients(variables, count), grads, variables)
         ]
-        due = (self._iterations.value + 1) % steps == 0
+        due = count + 1 == steps
         self._update_if(due, means, variables)
-        for variable, total in zip(sums, totals):
-            variable.assign(jnp.where(due, 0, total))
+        for variable, mean in zip(variables, means):
+            total = mean if variable.overwrite_with_gradient else mean * (count + 1)
+            self._sums[self._indices[variable]].assign(jnp.where(due, 0, total))
+        self._accumulated_weight.assign(after)
+
+    def _mean_gradients(self, variables, count):
+        """The means of the gradients so far; where the gradient overwrites, the largest."""
+        sums = [at_least_float32(self._sums[self._indices[v]].value) for v in variables]
+        return [
+            total if v.overwrite_with_gradient else total / jnp.maximum(count, 1)
+            for total, v in zip(sums, variables)
+        ]
+
+    def _is_pending(self):
+        """Whether there are gradients in the sums, as far as can be known while JAX traces."""
+        if not self.gradient_accumulation_steps:
+            return False
+        calls = self._iterations.value
+        return isinstance(calls, Tracer) or int(calls) % self.gradient_accumulation_steps > 0
+
+    def _apply_sums(self, variables):
+        """Update by the gradients in the sums, if any, and count the round as a whole one."""
+        for part in self._parts:
+            if steps := part.gradient_accumulation_steps:
+                count, mine = part._iterations.value % steps, part._mine(variables)
+                part._update_if(count > 0, part._mean_gradients(mine, count), mine)
+                for total in part._sums:
+                    total.assign(jnp.zeros_like(total.value))
+                part._iterations.assign(part._iterations.value + -count % steps)
 
     def _update_if(self, due, grads, variables):
         """`self._update` where the boolean array `due` is true."""
-        run_if(due, lambda: self._update(grads, variables), self._trainable_variables, self)
+        run_if(due, lambda: self._update(grads, variables), self)
+
+    # The update -----------------------------------------------------------------------------------
 
     def _update(self, grads, variables):
         """One real update of the weights."""
@@ -469,8 +565,7 @@ class Optimizer(Configurable):
                 variable.assign(variable.constraint(variable.value))
 
     def _unscaled(self, gradient):
-        # Half precision is for storing: formulas with squares and small constants need more.
-        gradient = gradient.astype(jnp.promote_types(gradient.dtype, jnp.float32))
+        gradient = at_least_float32(gradient)
         return gradient / self.loss_scale_factor if self.loss_scale_factor else gradient
 
     def _update_steps(self, grads, variables, learning_rate):
@@ -517,7 +612,9 @@ class Optimizer(Configurable):
         >>> optimizer = keras.optimizers.AdamW()
         >>> optimizer.exclude_from_weight_decay(var_names=["bias", "gamma"])
         """
-        self._not_decayed = [*(var_list or ()), *(re.compile(name) for name in var_names or ())]
+        which = [*(var_list or ()), *(re.compile(name) for name in var_names or ())]
+        for optimizer in (self, *self._parts):
+            optimizer._not_decayed = which
 
     def _decays(self, variable):
         return not any(
@@ -526,11 +623,13 @@ class Optimizer(Configurable):
         )
 
     def _apply_weight_decay(self, variables, learning_rate):
-        if self.weight_decay is None:
-            return
         for variable in variables:
-            if self._decays(variable):
-                self.assign_sub(variable, variable.value * self.weight_decay * learning_rate)
+            rate = self._decay_rate(variable)
+            if rate is not None and self._decays(variable):
+                self.assign_sub(variable, variable.value * rate * learning_rate)
+
+    def _decay_rate(self, variable):
+        return self.weight_decay
 
     # The moving average of the weights ------------------------------------------------------------
 
@@ -550,12 +649,12 @@ class Optimizer(Configurable):
 
     def finalize_variable_values(self, var_list):
         """Set the variables to their moving averages, if `use_ema`; called when training ends."""
-        if not self.use_ema:
-            return
-        self._check_built("finalize_variable_values")
-        for variable in var_list:
-            if (average := self._averages[self._indices[variable]]) is not None:
-                variable.assign(average.value)
+        for part in self._parts:
+            if part.use_ema:
+                part._check_built("finalize_variable_values")
+                for variable in part._mine(var_list):
+                    if (average := part._averages[part._indices[variable]]) is not None:
+                        variable.assign(average.value)
 
     # Configs and files ----------------------------------------------------------------------------
 
@@ -612,6 +711,9 @@ class Optimizer(Configurable):
             )
         for variable, value in zip(self.variables, weights, strict=True):
             variable.assign(np.asarray(value))
+        for part in self._parts:
+            if part.built and part.gradient_accumulation_steps:
+                part._accumulated_weight.assign(_UNKNOWN)
 
 
 SHARED_OPTIONS = objects.constructor_parameters(Optimizer)[1:]  # all but the learning rate
@@ -621,13 +723,15 @@ def shared_options(init):
     """Let a constructor that takes `**options` name those of every optimizer in its signature.
 
     They are checked, passed by position and written to configs as if they were spelled out in
-    each of the classes.
+    each of the classes. They stand before arguments that can't be passed by position.
     """
     signature = inspect.signature(init)
     *own, rest = signature.parameters.values()
     base = inspect.signature(Optimizer.__init__).parameters
+    first = [p for p in own if p.kind is not p.KEYWORD_ONLY]
     added = [base[name] for name in SHARED_OPTIONS if name not in signature.parameters]
-    signature = signature.replace(parameters=[*own, *added, rest.replace(name="kwargs")])
+    last = [p for p in own if p.kind is p.KEYWORD_ONLY]
+    signature = signature.replace(parameters=[*first, *added, *last, rest.replace(name="kwargs")])
 
     @functools.wraps(init)
     def wrapper(self, *args, **kwargs):
@@ -639,15 +743,31 @@ def shared_options(init):
     return wrapper
 
 
-def run_if(condition, fn, trainable_variables, optimizer):
-    """Call `fn` where a boolean array is true; elsewhere, no variable changes."""
-    state = [*trainable_variables, *optimizer.variables]
+def run_if(condition, fn, optimizer):
+    """Call `fn`, which updates by `optimizer`, where a boolean array is true."""
+    state = optimizer.all_state
     pure = functionalize(fn, state)
     with enter(autocast=None):
         values = [v.value for v in state]
     new = jax.lax.cond(condition, lambda values: pure(values)[1], lambda values: values, values)
     for variable, value in zip(state, new, strict=True):
         variable.assign(value)
+
+
+def slot_dtype(variable):
+    """The dtype of the state that belongs to a variable."""
+    return "float32" if variable._dtype == "float16" else variable._dtype
+
+
+def array_now(variable):
+    """The variable's array itself, also while JAX traces a function that binds another value."""
+    with enter(values=None, autocast=None):
+        return variable.value
+
+
+def at_least_float32(x):
+    # Half precision is for storing: formulas with squares and small constants need more.
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
 
 
 def _sharding(variable):

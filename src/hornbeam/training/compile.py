@@ -183,10 +183,11 @@ class Compiled:
         return total
 
     def track_loss(self, loss, rows):
-        """Count a batch's loss: with the weight that it was divided by, or its rows."""
+        """Count a batch's loss, with the weight that it was divided by, or its rows; returns it."""
         weight = rows if self._weight is None else self._weight
         self._weight = None
         self.loss_tracker.update_state(loss, sample_weight=weight)
+        return weight
 
     def update_metrics(self, y, y_pred, sample_weight):
         """Update the metrics of all outputs."""

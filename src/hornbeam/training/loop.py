@@ -89,6 +89,8 @@ def fit(
             model.reset_metrics()
             callbacks.on_epoch_begin(epoch)
             logs = runner.epoch(state, train, steps, callbacks)
+            if model.optimizer is not None:
+                model.optimizer.apply_accumulated(model.trainable_variables)
             if validator is not None and _is_due(validation_freq, epoch + 1):
                 limit = _limit(validation_steps, validation, "validation_steps")
                 found = _evaluate(model, validator, validation, limit, callbacks)
@@ -384,7 +386,7 @@ def known_variables(model, kind):
     if kind != "predict":
         found += model.metrics_variables
     if kind == "train" and model.optimizer is not None:
-        found += model.optimizer.variables
+        found += model.optimizer.all_state
     found.append(rng.global_generator().state)
     return list(dict.fromkeys(found))
 

@@ -29,18 +29,21 @@ def default_train_step(model, data):
     variables = model.trainable_variables
 
     def loss_fn():
-        y_pred, loss = _forward(model, x, y, sample_weight, training=True)
+        y_pred, loss, weight = _forward(model, x, y, sample_weight, training=True)
         scaled = loss if model.optimizer is None else model.optimizer.scale_loss(loss)
         # Masks are attached to arrays, and `grad` returns other arrays.
-        return scaled, (y_pred, jax.tree.map(masks.get_mask, y_pred))
+        return scaled, (y_pred, jax.tree.map(masks.get_mask, y_pred), weight)
 
-    (_, (y_pred, pred_masks)), gradients = value_and_grad(loss_fn, variables, has_aux=True)()
+    (_, aux), gradients = value_and_grad(loss_fn, variables, has_aux=True)()
+    y_pred, pred_masks, weight = aux
     for pred, mask in zip(*_with_masks(y_pred, pred_masks), strict=True):
         if mask is not None:
             masks.set_mask(pred, mask)
     if variables and model.optimizer is None:
         raise ValueError(f"Model '{model.name}' can't train: compile it with an optimizer.")
-    if variables:
+    if variables and model.optimizer.accumulates:
+        model.optimizer.apply(gradients, variables, weight=weight)
+    elif variables:
         model.optimizer.apply(gradients, variables)
     return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
@@ -48,7 +51,7 @@ def default_train_step(model, data):
 def default_test_step(model, data):
     """Predict and compute the loss; returns the metrics."""
     x, y, sample_weight = unpack(data)
-    y_pred, _ = _forward(model, x, y, sample_weight, training=False)
+    y_pred, *_ = _forward(model, x, y, sample_weight, training=False)
     return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
 
@@ -62,8 +65,8 @@ def _forward(model, x, y, sample_weight, training):
     loss = model.compute_loss(
         x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
     )
-    model._compiled.track_loss(loss, num_rows(x))
-    return y_pred, loss
+    weight = model._compiled.track_loss(loss, num_rows(x))
+    return y_pred, loss, weight
 
 
 def _with_masks(y_pred, pred_masks):
