@@ -658,7 +658,7 @@ __all__ = [
     "zeros_like",
 ]
 
-_operators.attach()
+_operators.attach({name: globals()[name] for name in __all__})
 # Activation functions get their names from `keras.activations`, as configs have them.
 _own = [n for n in __all__ if globals()[n].__module__ != _activations.__name__]
 publish("keras.ops", globals(), _own)
