@@ -8,7 +8,7 @@ from ..core import dtypes, settings
 from ..core.messages import expected
 from ..core.symbolic import op
 from ..core.tree import Ints
-from ._convert import float_array, widened
+from ._convert import array, differ, float_array, floats, widened
 
 # Encoding ------------------------------------------------------------------------------------
 
@@ -243,8 +243,8 @@ def dot_product_attention(
         mask: booleans, false where nothing is to be attended to; broadcasts to `[b, h, t, s]`.
         scale: factor of the logits, by default `1 / sqrt(d)`.
         is_causal: whether queries attend to no later positions.
-        flash_attention: whether to use a fused kernel, which needs a GPU with cuDNN; `None` for
-            what `keras.config.enable_flash_attention` says.
+        flash_attention: whether to use a fused kernel, which needs a GPU with cuDNN and half
+            precision; `None` to use it where it fits after `keras.config.enable_flash_attention()`.
         attn_logits_soft_cap: `c`, for `c * tanh(logits / c)` in place of the logits.
 
     Returns:
@@ -258,23 +258,23 @@ def dot_product_attention(
     >>> keras.ops.dot_product_attention(x, x, x, is_causal=True).shape
     (1, 4, 2, 8)
     """
-    query, key, value = float_array(query), float_array(key), float_array(value)
-    if query.ndim != 4 or key.ndim != 4 or value.ndim != 4:
-        raise ValueError(
-            "query, key and value should have the axes (batch, time, heads, features); received "
-            f"shapes {query.shape}, {key.shape} and {value.shape}."
-        )
+    query, key, value = floats(array(query), array(key), array(value))
+    _check_attention(query, key, value)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     if flash_attention is None:
-        flash_attention = settings.is_flash_attention_enabled()
-    if flash_attention and attn_logits_soft_cap is None:
-        mask = None if mask is None else jnp.asarray(mask, bool)
+        flash_attention = settings.is_flash_attention_enabled() and _fits_kernel(query)
+    if flash_attention and attn_logits_soft_cap is not None:
+        raise ValueError(
+            "dot_product_attention: the fused kernel of flash_attention=True has no "
+            f"attn_logits_soft_cap={attn_logits_soft_cap}. Leave one of the two out."
+        )
+    if flash_attention and all(isinstance(n, int) for n in query.shape + key.shape):
         return jax.nn.dot_product_attention(
             query,
             key,
             value,
-            bias,
-            mask,
+            None if bias is None else jnp.asarray(bias, query.dtype),
+            None if mask is None else jnp.asarray(mask, bool),
             scale=scale,
             is_causal=is_causal,
             implementation="cudnn",
@@ -297,3 +297,27 @@ def dot_product_attention(
         logits = jnp.where(allowed, logits, 0.5 * jnp.finfo(logits.dtype).min)
     weights = jax.nn.softmax(logits).astype(value.dtype).reshape(b, k, h // k, t, s)
     return jnp.einsum("bkgts,bskd->btkgd", weights, value).reshape(b, t, h, value.shape[-1])
+
+
+def _check_attention(query, key, value):
+    shapes = query.shape, key.shape, value.shape
+    if all(len(shape) == 4 for shape in shapes):
+        (b, _, h, d), (_, s, k, _), _ = shapes
+        divides = not (isinstance(h, int) and isinstance(k, int) and h % k)
+        if (
+            divides
+            and not differ(key.shape, (b, s, k, d))
+            and not differ(value.shape[:3], (b, s, k))
+        ):
+            return
+    raise ValueError(
+        "dot_product_attention expects query (batch, time, heads, features), and key and value "
+        "(batch, steps, heads, features) with as many heads or a divisor of them; received "
+        f"query.shape={query.shape}, key.shape={key.shape} and value.shape={value.shape}."
+    )
+
+
+def _fits_kernel(query):
+    """Whether cuDNN's fused attention takes arrays like these."""
+    half = query.dtype in (jnp.float16, jnp.bfloat16)
+    return jax.default_backend() == "gpu" and half and query.shape[-1] in range(8, 129, 8)
