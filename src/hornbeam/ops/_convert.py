@@ -66,7 +66,10 @@ def differ(shape, other):
 
 
 def _kind(x):
-    return int if export.is_symbolic_dim(x) else dtypes.of(x)
+    kind = int if export.is_symbolic_dim(x) else dtypes.of(x)
+    if kind == "string":
+        raise TypeError(expected("An operand", "a number or an array of numbers", x))
+    return kind
 
 
 def _in_dtype(xs, kinds, dtype, keep_literals=True):

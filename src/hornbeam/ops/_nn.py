@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..core import dtypes, settings
 from ..core.messages import expected
@@ -117,7 +117,8 @@ def moments(x, axes, keepdims=False, synchronized=False):
     (Array(2., dtype=float32), Array(1., dtype=float32))
     """
     x = float_array(x)
-    axes = tuple(axes) if isinstance(axes, list) else axes
+    axes = range(x.ndim) if axes is None else axes
+    axes = normalize_axis_tuple(axes, x.ndim)
     wide = widened(x)
     mean = jnp.mean(wide, axis=axes, keepdims=True)
     variance = jnp.mean(jnp.square(wide - mean), axis=axes, keepdims=keepdims)
@@ -139,14 +140,12 @@ def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilo
     Reference: [Ioffe & Szegedy, 2015](https://arxiv.org/abs/1502.03167)
     """
     x = float_array(x)
-    shape = [1] * x.ndim
-    shape[axis] = -1
-    along_axis = lambda v: jnp.reshape(float_array(v), shape)
-    factor = jax.lax.rsqrt(along_axis(variance) + epsilon)
+    axes = normalize_axis_tuple(axis, x.ndim)
+    factor = jax.lax.rsqrt(_along("variance", float_array(variance), x, axes) + epsilon)
     if scale is not None:
-        factor = factor * along_axis(scale)
-    y = (x - along_axis(mean)) * factor
-    return y if offset is None else y + along_axis(offset)
+        factor = factor * _along("scale", float_array(scale), x, axes)
+    y = (x - _along("mean", float_array(mean), x, axes)) * factor
+    return y if offset is None else y + _along("offset", float_array(offset), x, axes)
 
 
 @op
@@ -171,15 +170,15 @@ def layer_normalization(x, gamma=None, beta=None, axis: Ints = -1, epsilon=None,
         raise TypeError(f"layer_normalization takes no argument {', '.join(map(repr, kwargs))}.")
     x = float_array(x)
     epsilon = settings.epsilon() if epsilon is None else epsilon
-    axes = tuple(sorted(a % x.ndim for a in np.atleast_1d(axis)))
+    axes = tuple(sorted(normalize_axis_tuple(axis, x.ndim)))
     wide = widened(x)
     centered = wide - jnp.mean(wide, axis=axes, keepdims=True)
     variance = jnp.mean(jnp.square(centered), axis=axes, keepdims=True)
     y = (wide if rms_scaling else centered) * jax.lax.rsqrt(variance + epsilon)
     if gamma is not None:
-        y = y * _along(gamma, x, axes)
+        y = y * _along("gamma", jnp.asarray(gamma), x, axes)
     if beta is not None and not rms_scaling:
-        y = y + _along(beta, x, axes)
+        y = y + _along("beta", jnp.asarray(beta), x, axes)
     return y.astype(x.dtype)
 
 
@@ -202,21 +201,25 @@ def rms_normalization(x, scale=None, axis: Ints = -1, epsilon=None):
     """
     x = float_array(x)
     epsilon = settings.epsilon() if epsilon is None else epsilon
-    axes = tuple(sorted(a % x.ndim for a in np.atleast_1d(axis)))
+    axes = tuple(sorted(normalize_axis_tuple(axis, x.ndim)))
     wide = widened(x)
     mean = jnp.mean(jnp.square(wide), axis=axes, keepdims=True)
     y = wide * jax.lax.rsqrt(mean + epsilon)
     if scale is not None:
-        y = y * _along(scale, x, axes)
+        y = y * _along("scale", jnp.asarray(scale), x, axes)
     return y.astype(x.dtype)
 
 
-def _along(parameter, x, axes):
+def _along(name, parameter, x, axes):
     """`parameter` reshaped so that its axes lie along `axes` of `x`."""
-    parameter = jnp.asarray(parameter)
     if parameter.ndim != len(axes):
         return parameter
-    return parameter.reshape([n if i in axes else 1 for i, n in enumerate(x.shape)])
+    sizes = tuple(x.shape[a] for a in axes)
+    if differ(parameter.shape, sizes):
+        wanted = f"of shape {sizes}, the sizes of x along axis {axes}"
+        raise ValueError(expected(name, wanted, parameter))
+    own = iter(parameter.shape)
+    return parameter.reshape([next(own) if a in axes else 1 for a in range(x.ndim)])
 
 
 # Attention -------------------------------------------------------------------------------------
