@@ -330,8 +330,8 @@ def op(function=None, *, elementwise=False):
 
     Args:
         function: a function written with `jax.numpy` and `jax.lax`.
-        elementwise: whether the output's positions are the inputs' positions, so that masks
-            carry over.
+        elementwise: whether the output has the shape that the arguments broadcast to, and their
+            positions, so that masks carry over.
     """
     if function is None:
         return functools.partial(op, elementwise=elementwise)
@@ -407,7 +407,7 @@ def infer_elementwise(function, args, kwargs):
         if not hasattr(x, "shape"):
             return x
         shapes.append(tuple(x.shape))
-        return KerasTensor((None,) * len(x.shape), dtypes.result_type(x.dtype), name="any size")
+        return KerasTensor((None,) * len(x.shape), x.dtype, name="any size")
 
     if not any(isinstance(x, (list, tuple)) for x in arguments):
         stand_ins = [of_any_size(x) for x in args], {k: of_any_size(v) for k, v in kwargs.items()}
