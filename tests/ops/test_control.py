@@ -44,6 +44,11 @@ LOOPS = {
     ),
     "scan, no input": (lambda w: ops.scan(w(lambda c, _: (2 * c, None)), 1, None, 3)[0], 8, 3),
     "map": (lambda w: ops.map(w(lambda x: x * x), jnp.arange(3)), [0, 1, 4], 3),
+    "vectorized_map": (
+        lambda w: ops.vectorized_map(w(lambda x: x * x), jnp.arange(3)),
+        [0, 1, 4],
+        1,
+    ),
 }
 
 
@@ -106,6 +111,7 @@ IN_LAYERS = {
     "fori_loop": (lambda step, x: ops.fori_loop(0, 3, lambda i, x: step(x), x), 3),
     "scan": (lambda step, x: ops.scan(lambda c, _: (step(c), None), x, None, 3)[0], 3),
     "map": (lambda step, x: ops.map(step, ops.stack([x, x]))[0], 2),
+    "vectorized_map": (lambda step, x: ops.vectorized_map(step, x), 1),
     "nested": (
         lambda step, x: ops.fori_loop(
             0, 2, lambda i, x: ops.cond(i > 0, lambda: step(x), lambda: x), x
@@ -174,6 +180,25 @@ def test_results_of_while_loop_are_a_tuple():
 def test_nothing_to_scan():
     carry, ys = ops.scan(lambda c, x: (c + x, 2 * x), jnp.zeros(2), jnp.ones((0, 2)))
     assert carry.tolist() == [0, 0] and ys.shape == (0, 2)
+
+
+def test_parts_at_once_can_not_assign_values_of_their_own(counter):
+    def assign(x):
+        counter.assign(x)
+        return x
+
+    with pytest.raises(ValueError, match="out_axes") as caught:
+        ops.vectorized_map(assign, jnp.arange(3))
+    assert "one after the other" in caught.value.__notes__[-1]
+
+
+def test_custom_gradient_takes_keywords():
+    @ops.custom_gradient
+    def scaled(x, by=2.0):
+        return x * by, lambda upstream: -upstream
+
+    assert float(scaled(3.0, by=4.0)) == 12.0
+    assert float(jax.grad(lambda x: scaled(x, by=4.0))(3.0)) == -1.0
 
 
 def test_custom_gradient_in_a_layer_that_is_trained():

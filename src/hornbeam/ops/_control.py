@@ -73,6 +73,11 @@ def _arrays(structure):
     )
 
 
+def _first(structure):
+    """What the parts of arrays along their first axis are like."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), structure)
+
+
 @op
 def cond(pred, true_fn, false_fn):
     """What `true_fn()` returns if `pred` is true, else what `false_fn()` returns.
@@ -195,8 +200,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
         raise ValueError(
             expected("xs", "an array, or a structure of arrays, with a first axis", xs)
         )
-    first = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), xs)
-    variables = _assigned([f], (init, first))
+    variables = _assigned([f], (init, _first(xs)))
 
     def step(state, x):
         pair, values = _run(f, variables, state[1], (state[0], x))
@@ -239,10 +243,24 @@ def vectorized_map(function, elements):
     """`function` of every part of `elements` along the first axis, all at once, stacked.
 
     Args:
-        function: function of one part, or of a structure of parts.
+        function: function of one part, or of a structure of parts. A variable that it assigns
+            must get the same value for every part.
         elements: array, or a nested structure of arrays.
     """
-    return jax.vmap(function)(_arrays(elements))
+    elements = _arrays(elements)
+    variables = _assigned([function], (_first(elements),))
+    run = functools.partial(_run, function, variables, _values(variables))
+    try:
+        output, new = jax.vmap(lambda part: run((part,)), out_axes=(0, None))(elements)
+    except ValueError as error:
+        if variables:
+            error.add_note(
+                "vectorized_map calls its function for all parts at once, so no part can give a "
+                "variable a value of its own. With `keras.ops.map` they come one after the other."
+            )
+        raise
+    _assign(variables, new)
+    return output
 
 
 def vectorize(pyfunc, excluded=None, signature=None):
@@ -274,7 +292,9 @@ def custom_gradient(f):
 
     Args:
         f: function that returns `(output, grad)`, where `grad(upstream)` returns the gradient of
-            the argument (a tuple for several) for the gradient `upstream` of the output.
+            the argument (a tuple for several) for the gradient `upstream` of the output. What
+            `f` takes from outside gets no gradient, so variables that are trained should be among
+            its arguments.
 
     Example:
 
@@ -286,4 +306,9 @@ def custom_gradient(f):
     >>> float(jax.grad(log1pexp)(0.0))
     0.5
     """
-    return op(jax.custom_gradient(f))
+
+    @functools.wraps(f)
+    def call(*args, **kwargs):
+        return jax.custom_gradient(functools.partial(f, **kwargs))(*args)
+
+    return op(call)
