@@ -3,12 +3,12 @@
     python benchmarks/build.py             about a minute on an idle machine
     python benchmarks/build.py --rounds 9  more turns
 
-Every turn is a fresh process, and the time is that of its processors, which other work on the
-machine disturbs less; after its imports; the libraries take turns, in an order that
-reverses every round. "layers" repeats ten operations of one width, a dense layer among them, as
-most models do; it includes drawing the initial weights. "alike" has functions alone, so it times
-the graph and its shapes. In "various" every block has widths of its own, so that no shape was
-seen before. "again" is the same model, built once more in the same process.
+Every turn is a fresh process, timed after its imports; the libraries take turns, in an order that
+reverses every round. The time is that of the processors, which other work on the machine disturbs
+less. "layers" repeats ten operations of one width, a dense layer among them, as most models do;
+it includes drawing the initial weights. "alike" has functions in place of the layer, 600 in all,
+so it times the graph and its shapes. In "various" every block has a width of its own, so that
+shapes are new. "again" is the same model, built once more in the same process.
 """
 
 import argparse
@@ -25,7 +25,7 @@ CASES = ("layers", "alike", "various")
 
 
 def build(keras, case):
-    """A model of 50 blocks of 10 operations: dense, elementwise, matmul, reshape, concat, slice."""
+    """A model of 50 blocks: dense or elementwise, matmul, reshape, transpose, concat, slice."""
     ops = keras.ops
     inputs = x = keras.Input((64,))
     for block in range(BLOCKS):
