@@ -1,6 +1,7 @@
 """Ops of neural networks: values and gradients against the real Keras."""
 
 import collections
+import functools
 import itertools
 import math
 
@@ -118,6 +119,13 @@ CASES = {
     "attention": lambda o: o.dot_product_attention(Q, K, V),
     "attention mask": lambda o: o.dot_product_attention(Q, K, V, mask=MASK, is_causal=True),
     "attention bias": lambda o: o.dot_product_attention(Q, K, V, numbers(1, 4, 5, 5), scale=0.5),
+    "attention masks": lambda o: o.dot_product_attention(
+        Q, K, V, mask=MASK[:, 0, 0, None, None], is_causal=True, flash_attention=False
+    ),
+    "attention mixed": lambda o: o.dot_product_attention(Q, K.astype("float16"), V > 0),
+    "attention longer": lambda o: o.dot_product_attention(
+        Q[:, :3], K, V, bias=numbers(5), mask=MASK[0, 0, :3], is_causal=True
+    ),
     "attention groups": lambda o: o.dot_product_attention(Q, K[:, :, :2], V[:, :, :2]),
 }
 
@@ -193,6 +201,27 @@ def test_gradients(name):
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+LOSSES = [
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "sparse_categorical_crossentropy",
+]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("target", ["bool", "int32", "float16", "float32"])
+@pytest.mark.parametrize("output", ["float16", "bfloat16", "float32"])
+def test_dtypes_of_losses(name, target, output):
+    x = jax.ShapeDtypeStruct((2, 3), output)
+    y = jax.ShapeDtypeStruct((2,) if name.startswith("sparse") else (2, 3), target)
+    for from_logits in (False, True):
+        ours, theirs = (
+            jax.eval_shape(functools.partial(getattr(o, name), from_logits=from_logits), y, x)
+            for o in (ops, real.ops)
+        )
+        assert ours.dtype == theirs.dtype
+
+
 # function of the module of ops, and of the class of symbolic tensors
 SYMBOLIC = {
     "one_hot": lambda o, t: o.one_hot(t((None, 3), "int32"), 5),
@@ -242,6 +271,27 @@ def test_symbolic_shapes(name):
     assert ours == theirs
 
 
+def test_attention_falls_back_where_the_fused_kernel_does_not_fit():
+    expected = ops.dot_product_attention(Q, K, V)
+    hornbeam.config.enable_flash_attention()
+    try:
+        np.testing.assert_array_equal(ops.dot_product_attention(Q, K, V), expected)
+    finally:
+        hornbeam.config.disable_flash_attention()
+    # A model may be built where the kernel can't run.
+    x = hornbeam.KerasTensor((None, 5, 4, 8), "float16")
+    assert ops.dot_product_attention(x, x, x, flash_attention=True).shape == x.shape
+
+
+def test_soft_cap_of_attention():
+    """Keras has it on TPUs only."""
+    logits = np.einsum("bthd,bshd->bhts", Q, K) / np.sqrt(8)
+    weights = jax.nn.softmax(2 * np.tanh(logits / 2))
+    expected = np.einsum("bhts,bshd->bthd", weights, V)
+    result = ops.dot_product_attention(Q, K, V, attn_logits_soft_cap=2.0)
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_polar_knows_that_it_is_complex():
     """Keras infers the dtype of the operands."""
     result = ops.polar(hornbeam.KerasTensor((None, 3)), hornbeam.KerasTensor((3,), "float16"))
@@ -261,7 +311,7 @@ def test_adaptive_windows(n, size):
 
 def test_fold_leaves_out_what_no_window_covers():
     x = numbers(1, 4, 4)
-    image = ops.fold(x, 5, kernel_size=2, stride=2)
+    image = np.asarray(ops.fold(x, 5, kernel_size=2, stride=2))
     assert image.shape == (1, 1, 5, 5) and not image[..., 4].any() and not image[..., 4, :].any()
     np.testing.assert_array_equal(image[..., :4, :4], real.ops.fold(x, 4, 2, stride=2))
 
@@ -274,14 +324,16 @@ def test_beam_search_sums_over_all_alignments():
         labels = tuple(label for label, _ in itertools.groupby(alignment) if label != 2)
         total[labels] += np.exp(log_p[np.arange(5), list(alignment)].sum())
     best = sorted(total, key=total.get, reverse=True)[:4]
-    labels, scores = ops.ctc_decode(logits, [5], "beam_search", top_paths=4, mask_index=2)
+    decode = jax.jit(lambda x: ops.ctc_decode(x, [5], "beam_search", top_paths=4, mask_index=2))
+    labels, scores = decode(logits)
     assert [tuple(int(i) for i in path if i >= 0) for path in labels[:, 0]] == best
     np.testing.assert_allclose(scores[0], [np.log(total[k]) for k in best], rtol=1e-5)
 
 
 def test_decoding_no_steps_gives_no_labels():
     """Keras's beam search takes one step at least."""
-    labels, scores = ops.ctc_decode(np.zeros((1, 2, 3)), [0], "beam_search", top_paths=2)
+    decode = jax.jit(lambda x: ops.ctc_decode(x, [0], "beam_search", 3, top_paths=2))
+    labels, scores = decode(np.zeros((1, 2, 3)))
     assert (labels == -1).all() and scores.tolist() == [[0.0, -np.inf]]
 
 
@@ -317,6 +369,26 @@ MISTAKES = [
         "top_paths .*beam_width=8",
     ),
     (lambda: ops.psnr(X, X[0], 1.0), r"x1 and x2 .*same shape"),
+    (
+        lambda: ops.ctc_loss([[1]], LOGITS, [1], [6]),
+        r"batch, steps, classes.*\(\(1, 1\), \(3, 6, 4\)",
+    ),
+    (lambda: ops.ctc_decode(LOGITS, [6, 6]), r"received \(3, 6, 4\) and \(2,\)"),
+    (lambda: ops.moments(X, 4), "axis 4 is out of bounds"),
+    (lambda: ops.layer_normalization(X, axis=-5), "axis -5 is out of bounds"),
+    (
+        lambda: ops.layer_normalization(X, numbers(7)),
+        r"gamma .*shape \(4,\), .* axis \(3,\); .*\(7,\)",
+    ),
+    (lambda: ops.rms_normalization(X, numbers(4, 7), (1, 3)), r"scale .*shape \(7, 4\)"),
+    (lambda: ops.batch_normalization(X, numbers(4), numbers(4), 1), r"variance .*shape \(7,\)"),
+    (lambda: ops.dot_product_attention(Q, K[:, :, :3], V[:, :, :3]), "as many heads or a divisor"),
+    (lambda: ops.dot_product_attention(Q, K, V[:, :2]), r"value.shape=\(2, 2, 4, 8\)"),
+    (lambda: ops.dot_product_attention(Q[0], K[0], V[0]), r"query \(batch, time, heads, features"),
+    (
+        lambda: ops.dot_product_attention(Q, K, V, flash_attention=True, attn_logits_soft_cap=2.0),
+        "flash_attention=True has no attn_logits_soft_cap=2.0",
+    ),
 ]
 
 

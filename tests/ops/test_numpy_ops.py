@@ -1,4 +1,4 @@
-"""Ops whose results aren't arrays of numbers on the device."""
+"""Ops whose results aren't arrays of numbers on the device, and what ops say about mistakes."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -37,3 +37,17 @@ def test_is_tensor():
 def test_histogram_of_given_edges():
     counts, edges = ops.histogram([0.1, 0.2, 0.7, 3.0], bins=[0.0, 0.5, 2.0])
     assert counts.tolist() == [2, 1] and edges.tolist() == [0.0, 0.5, 2.0]
+
+
+# call, words of the message
+MISTAKES = [
+    (lambda: ops.add("a", 1), "An operand should be a number or an array of numbers; received 'a'"),
+    (lambda: ops.add(None, 1), "An operand .*received None"),
+    (lambda: ops.slice(np.ones((2, 3)), (0,), (1,)), r"each of the 2 axes .*received \(0,\) and"),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), MISTAKES)
+def test_mistakes(call, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        call()

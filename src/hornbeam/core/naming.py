@@ -1,6 +1,7 @@
 """Automatic names, in Keras's form, since files and configs depend on them."""
 
 import collections
+import functools
 import re
 import threading
 
@@ -8,6 +9,7 @@ _counts = collections.Counter()
 _lock = threading.Lock()
 
 
+@functools.cache
 def to_snake_case(name):
     """`"MaxPooling2D"` becomes `"max_pooling2d"`."""
     name = re.sub(r"\W+", "", name)

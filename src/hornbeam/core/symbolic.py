@@ -4,7 +4,10 @@ Calling an `Operation` (a layer, or a function under `op`) on a `KerasTensor` co
 finds the output's shape and dtype with `jax.eval_shape` and records a `Node`.
 """
 
+import contextlib
 import functools
+import itertools
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +44,7 @@ class KerasTensor:
     sparse = ragged = False
     ragged_rank = row_splits_dtype = None
     node: "Node | None"
-    _keras_mask: "KerasTensor | None"
+    _keras_mask: "KerasTensor | None" = None
 
     def __init__(
         self,
@@ -82,7 +85,7 @@ class KerasTensor:
         raise ValueError(
             f"A KerasTensor has no value, so {what} is impossible: {self!r} stands for an input "
             "that comes later. Use functions of `keras.ops` (or operators) on it, or put the "
-            "calculation into a Layer's `call`."
+            "calculation into a Layer's `call` or a Lambda layer."
         )
 
     def __array__(self, *args, **kwargs):
@@ -99,6 +102,20 @@ class KerasTensor:
 
     def __iter__(self):
         self._no_value("iterating over it")
+
+    def __getattr__(self, name):
+        # JAX's functions look for a `__jax_array__`. So do the operators of its arrays, which
+        # leave the operation to ours if there is none.
+        in_operator = sys._getframe(1).f_code.co_name.startswith("_operator_")
+        if name == "__jax_array__" and not in_operator:
+            self._no_value(
+                "calling a function of JAX on it (keras.ops has those of jax.numpy and jax.nn)"
+            )
+        raise AttributeError(f"A KerasTensor has no attribute {name!r}.{self._hint(name)}")
+
+    def _hint(self, name):
+        """What to do instead of using the attribute `name` of arrays."""
+        return ""  # `ops` knows
 
 
 def is_keras_tensor(x):
@@ -295,13 +312,14 @@ class FunctionCall(Operation):
         return self.function(*args, **kwargs)
 
     def compute_output_spec(self, *args, **kwargs):
-        outputs = infer(self.function, args, kwargs, cache=True)
-        if self.function.elementwise:
-            flat = flatten((args, kwargs))[0]
-            masked = [x for x in flat if isinstance(x, KerasTensor)]
-            found = [m for m in map(masks.get_mask, masked) if m is not None]
-            if found:
-                outputs._keras_mask = found[0]
+        if not self.function.elementwise:
+            return infer(self.function, args, kwargs, cache=True)
+        outputs = infer_elementwise(self.function, args, kwargs)
+        flat = flatten((args, kwargs))[0]
+        masked = [x for x in flat if isinstance(x, KerasTensor)]
+        found = [m for m in map(masks.get_mask, masked) if m is not None]
+        if found:
+            outputs._keras_mask = found[0]
         return outputs
 
 
@@ -312,8 +330,8 @@ def op(function=None, *, elementwise=False):
 
     Args:
         function: a function written with `jax.numpy` and `jax.lax`.
-        elementwise: whether the output's positions are the inputs' positions, so that masks
-            carry over.
+        elementwise: whether the output has the shape that the arguments broadcast to, and their
+            positions, so that masks carry over.
     """
     if function is None:
         return functools.partial(op, elementwise=elementwise)
@@ -361,7 +379,9 @@ def infer(function, args, kwargs, cache=False):
 
     Variables made by `function` are real; assignments to variables are dropped. If the function
     can't handle a symbolic size (say, an `if` on it), two concrete sizes are tried in its place,
-    and what differs between the two results is unknown.
+    and what differs between the two results is unknown. If it fails with these (say, it stacks
+    arrays of `(None, 3)` and `(4, 3)`), one unknown size after the other is tried as each of the
+    sizes known from the arguments.
     """
     leaves, treedef = flatten((args, kwargs))
     if cache and (key := _key(function, leaves, treedef)) is not None:
@@ -375,11 +395,48 @@ def infer(function, args, kwargs, cache=False):
     return jax.tree.map(_tensor, specs, is_leaf=_is_spec)
 
 
+def infer_elementwise(function, args, kwargs):
+    """`infer` for a function whose result has the shape that its arguments broadcast to.
+
+    The dtype of the result doesn't depend on sizes, so one trace serves them all.
+    """
+    arguments, shapes = (*args, *kwargs.values()), []
+
+    def of_any_size(x):
+        x = plain(x)
+        if not hasattr(x, "shape"):
+            return x
+        shapes.append(tuple(x.shape))
+        return KerasTensor((None,) * len(x.shape), x.dtype, name="any size")
+
+    if not any(isinstance(x, (list, tuple)) for x in arguments):
+        stand_ins = [of_any_size(x) for x in args], {k: of_any_size(v) for k, v in kwargs.items()}
+        if (shape := _broadcast(shapes)) is not None:
+            outputs = infer(function, *stand_ins, cache=True)
+            outputs.shape = shape
+            return outputs
+    return infer(function, args, kwargs, cache=True)
+
+
+def _broadcast(shapes):
+    """The shape that arrays of these shapes broadcast to, or `None` if they don't."""
+    result = []
+    for sizes in itertools.zip_longest(*(shape[::-1] for shape in shapes), fillvalue=1):
+        found = {n for n in sizes if n != 1}
+        known = found - {None}
+        if len(known) > 1:
+            return None
+        result.append(next(iter(known or found), 1))
+    return tuple(result[::-1])
+
+
 def _key(function, leaves, treedef):
     key = [function, treedef]
     for leaf in leaves:
         if isinstance(leaf, KerasTensor):
             key.append((KerasTensor, leaf.shape, leaf.dtype))
+        elif isinstance(leaf, slice):  # has no hash before Python 3.12
+            key.append((slice, leaf.start, leaf.stop, leaf.step))
         else:
             key.append((type(leaf), leaf))  # 1, 1.0 and True are equal, but differ in dtype
     try:
@@ -426,33 +483,47 @@ def _infer(function, leaves, treedef):
         return outputs, jax.tree.map(masks.get_mask, outputs)
 
     def trace(size):
-        def struct(x):
-            shape = [size() if d is None else d for d in x.shape]
+        def struct(i, x):
+            shape = [size(i, axis) if d is None else d for axis, d in enumerate(x.shape)]
             return jax.ShapeDtypeStruct(shape, dtypes.numpy_dtype(x.dtype))
 
         inputs = []
         for i in slots:
             mask = masks.get_mask(leaves[i])
-            inputs.append((struct(leaves[i]), None if mask is None else struct(mask)))
+            inputs.append((struct(i, leaves[i]), None if mask is None else struct(i, mask)))
         outputs, out_masks = jax.eval_shape(run, inputs)
         specs, spec_tree = jax.tree.flatten(outputs)
         out_masks = spec_tree.flatten_up_to(out_masks)
         specs = [_Spec(x, m) for x, m in zip(specs, out_masks, strict=True)]
         return specs, spec_tree
 
+    unknown = [(i, axis) for i in slots for axis, d in enumerate(leaves[i].shape) if d is None]
     try:
-        specs, spec_tree = trace(unknown_size)
+        specs, spec_tree = trace(lambda *_: unknown_size())
     except Exception as error:
-        if not any(None in leaves[i].shape for i in slots):
+        if not unknown:
             raise
         try:
-            (specs, spec_tree), (other, _) = (trace(lambda n=n: n) for n in _PROBES)
+            (specs, spec_tree), (other, _) = (trace(lambda *_, n=n: n) for n in _PROBES)
+            for a, b in zip(specs, other, strict=True):
+                _forget_differences(a, b)
         except Exception:
-            # The first error speaks of the user's code; that of the probes has made-up sizes.
-            raise error from None
-        for a, b in zip(specs, other, strict=True):
-            _forget_differences(a, b)
+            for place, n in itertools.product(unknown, _known_sizes(leaves)):
+                size = lambda *at, place=place, n=n: n if at == place else unknown_size()
+                with contextlib.suppress(Exception):
+                    specs, spec_tree = trace(size)
+                    break
+            else:
+                # The first error speaks of the user's code; later ones have made-up sizes.
+                raise error from None
     return jax.tree.unflatten(spec_tree, specs)
+
+
+def _known_sizes(leaves):
+    """The sizes among several arguments: an unknown size that meets one of them must equal it."""
+    shapes = [x.shape for x in leaves if hasattr(x, "shape")]
+    known = {d for shape in shapes for d in shape} - {None, 0, 1}
+    return sorted(known) if len(shapes) > 1 else []
 
 
 def _forget_differences(spec, other):

@@ -718,7 +718,7 @@ __all__ = [
     "zeros_like",
 ]
 
-_operators.attach()
+_operators.attach({name: globals()[name] for name in __all__})
 # Activation functions get their names from `keras.activations`, as configs have them.
 _functions = [n for n in __all__ if callable(globals()[n])]
 _own = [n for n in _functions if globals()[n].__module__ != _activations.__name__]

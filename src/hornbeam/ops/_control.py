@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..core.messages import expected
 from ..core.scope import bind, current, enter
 from ..core.symbolic import op, tree_map
 from ..core.variable import Variable
@@ -21,8 +22,18 @@ def _run(function, variables, values, args):
     """`(function(*args), new values)`, with `variables` bound to `values` meanwhile."""
     outer = current().values or {}
     with bind({**outer, **dict(zip(variables, values, strict=True))}, losses=[]) as now:
-        output = function(*args)
+        output = _arrays(function(*args))
     return output, [now[v] for v in variables]
+
+
+def _pure(function, variables):
+    """`_run` of a function under the name of that function, which JAX puts into errors."""
+
+    @functools.wraps(function)
+    def pure(values, args):
+        return _run(function, variables, values, args)
+
+    return pure
 
 
 def _assigned(functions, args):
@@ -36,6 +47,9 @@ def _assigned(functions, args):
                 function(*args)
             found.update((v, None) for v, x in now.items() if outer.get(v) is not x)
 
+    for function in functions:
+        if not callable(function):
+            raise TypeError(expected("What control flow is to call", "a function", function))
     jax.eval_shape(call, args)
     return list(found)
 
@@ -59,6 +73,11 @@ def _arrays(structure):
     )
 
 
+def _first(structure):
+    """What the parts of arrays along their first axis are like."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), structure)
+
+
 @op
 def cond(pred, true_fn, false_fn):
     """What `true_fn()` returns if `pred` is true, else what `false_fn()` returns.
@@ -72,7 +91,9 @@ def cond(pred, true_fn, false_fn):
     >>> keras.ops.cond(jnp.array(3) > 2, lambda: 1.0, lambda: 2.0)
     Array(1., dtype=float32, weak_type=True)
     """
-    return _branch([false_fn, true_fn], jnp.asarray(pred, dtype=bool).astype("int32"), ())
+    pred = jnp.asarray(pred, dtype=bool)
+    choose = lambda pure, *operands: lax.cond(pred, *pure, *operands)
+    return _branch(choose, [true_fn, false_fn], ())
 
 
 @op
@@ -84,13 +105,14 @@ def switch(index, branches, *operands):
         branches: list of functions that return the same shapes and dtypes.
         *operands: their arguments.
     """
-    return _branch(branches, jnp.asarray(index, dtype="int32"), _arrays(operands))
+    choose = functools.partial(lax.switch, jnp.asarray(index))
+    return _branch(choose, branches, _arrays(operands))
 
 
-def _branch(branches, index, args):
+def _branch(choose, branches, args):
     variables = _assigned(branches, args)
-    pure = [functools.partial(_run, branch, variables) for branch in branches]
-    output, new = lax.switch(index, pure, _values(variables), args)
+    pure = [_pure(branch, variables) for branch in branches]
+    output, new = choose(pure, _values(variables), args)
     _assign(variables, new)
     return output
 
@@ -106,7 +128,7 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
         maximum_iterations: stop after so many calls in any case.
 
     Returns:
-        The last values, in the form of `loop_vars`.
+        The last values: a tuple, or a single one.
 
     Example:
 
@@ -126,11 +148,11 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
         count, values, loop = state
         loop, values = _run(body, variables, values, loop)
         loop = tuple(loop) if isinstance(loop, (tuple, list)) and several else (loop,)
-        return count + 1, values, _arrays(loop)
+        return count + 1, values, loop
 
     _, new, loop = lax.while_loop(go_on, step, (0, _values(variables), start))
     _assign(variables, new)
-    return type(loop_vars)(loop) if several else loop[0]
+    return loop if several else loop[0]
 
 
 @op
@@ -146,8 +168,7 @@ def fori_loop(lower, upper, body_fun, init_val):
     variables = _assigned([body_fun], (jnp.int32(0), value))
 
     def step(i, state):
-        value, values = _run(body_fun, variables, state[1], (i, state[0]))
-        return _arrays(value), values
+        return _run(body_fun, variables, state[1], (i, state[0]))
 
     value, new = lax.fori_loop(lower, upper, step, (value, _values(variables)))
     _assign(variables, new)
@@ -175,12 +196,17 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     [0, 0, 1, 3]
     """
     init, xs = _arrays(init), _arrays(xs)
-    first = jax.eval_shape(lambda xs: jax.tree.map(lambda x: x[0], xs), xs)
-    variables = _assigned([f], (init, first))
+    if not all(x.ndim for x in jax.tree.leaves(xs)):
+        raise ValueError(
+            expected("xs", "an array, or a structure of arrays, with a first axis", xs)
+        )
+    variables = _assigned([f], (init, _first(xs)))
 
     def step(state, x):
-        (carry, y), values = _run(f, variables, state[1], (state[0], x))
-        return (_arrays(carry), values), y
+        pair, values = _run(f, variables, state[1], (state[0], x))
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2:
+            raise TypeError(expected("What scan's f returns", "a pair (carry, y)", pair))
+        return (pair[0], values), pair[1]
 
     start = init, _values(variables)
     (carry, new), ys = lax.scan(step, start, xs, length, reverse, unroll)
@@ -217,10 +243,24 @@ def vectorized_map(function, elements):
     """`function` of every part of `elements` along the first axis, all at once, stacked.
 
     Args:
-        function: function of one part, or of a structure of parts.
+        function: function of one part, or of a structure of parts. A variable that it assigns
+            must get the same value for every part.
         elements: array, or a nested structure of arrays.
     """
-    return jax.vmap(function)(_arrays(elements))
+    elements = _arrays(elements)
+    variables = _assigned([function], (_first(elements),))
+    run = functools.partial(_run, function, variables, _values(variables))
+    try:
+        output, new = jax.vmap(lambda part: run((part,)), out_axes=(0, None))(elements)
+    except ValueError as error:
+        if variables:
+            error.add_note(
+                "vectorized_map calls its function for all parts at once, so no part can give a "
+                "variable a value of its own. With `keras.ops.map` they come one after the other."
+            )
+        raise
+    _assign(variables, new)
+    return output
 
 
 def vectorize(pyfunc, excluded=None, signature=None):
@@ -236,7 +276,9 @@ def vectorize(pyfunc, excluded=None, signature=None):
     >>> keras.ops.vectorize(lambda a, b: a + b)(jnp.arange(2), jnp.arange(2))
     Array([0, 2], dtype=int32)
     """
-    return jnp.vectorize(pyfunc, excluded=frozenset(excluded or ()), signature=signature)
+    if not callable(pyfunc):
+        raise TypeError(expected("pyfunc", "a function", pyfunc))
+    return op(jnp.vectorize(pyfunc, excluded=frozenset(excluded or ()), signature=signature))
 
 
 @op
@@ -250,7 +292,9 @@ def custom_gradient(f):
 
     Args:
         f: function that returns `(output, grad)`, where `grad(upstream)` returns the gradient of
-            the argument (a tuple for several) for the gradient `upstream` of the output.
+            the argument (a tuple for several) for the gradient `upstream` of the output. What
+            `f` takes from outside gets no gradient, so variables that are trained should be among
+            its arguments.
 
     Example:
 
@@ -262,4 +306,9 @@ def custom_gradient(f):
     >>> float(jax.grad(log1pexp)(0.0))
     0.5
     """
-    return op(jax.custom_gradient(f))
+
+    @functools.wraps(f)
+    def call(*args, **kwargs):
+        return jax.custom_gradient(functools.partial(f, **kwargs))(*args)
+
+    return op(call)

@@ -72,8 +72,17 @@ def arrays(*xs):
     return _in_dtype(xs, kinds, dtypes.result_type(*kinds), keep_literals=False)
 
 
+def differ(shape, other):
+    """Whether shapes of the same rank differ, as far as their sizes are known."""
+    pairs = zip(shape, other, strict=True)
+    return any(m != n for m, n in pairs if isinstance(m, int) and isinstance(n, int))
+
+
 def _kind(x):
-    return int if export.is_symbolic_dim(x) else dtypes.of(x)
+    kind = int if export.is_symbolic_dim(x) else dtypes.of(x)
+    if kind == "string":
+        raise TypeError(expected("An operand", "a number or an array of numbers", x))
+    return kind
 
 
 def _in_dtype(xs, kinds, dtype, keep_literals=True):

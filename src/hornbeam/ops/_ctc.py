@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from ..core.messages import expected, one_of
 from ..core.symbolic import op
-from ._convert import float_array, widened
+from ._convert import differ, float_array, widened
 
 
 @op
@@ -36,14 +36,17 @@ def ctc_loss(target, output, target_length, output_length, mask_index=0):
     >>> keras.ops.ctc_loss([[1]], np.zeros((1, 2, 2)), [1], [2]).round(4)
     Array([0.2877], dtype=float32)
     """
-    target, output = jnp.asarray(target), float_array(output)
-    if target.ndim != 2 or output.ndim != 3:
-        raise ValueError(
-            "ctc_loss expects a target of shape (batch, length) and an output of shape (batch, "
-            f"steps, classes); received {tuple(target.shape)} and {tuple(output.shape)}."
-        )
+    target, output = jnp.asarray(target, "int32"), float_array(output)
     target_length = jnp.asarray(target_length, "int32")
     output_length = jnp.asarray(output_length, "int32")
+    shapes = target.shape, output.shape, target_length.shape, output_length.shape
+    if [len(s) for s in shapes] != [2, 3, 1, 1] or any(
+        differ(s[:1], shapes[0][:1]) for s in shapes
+    ):
+        raise ValueError(
+            "ctc_loss expects target (batch, length), output (batch, steps, classes), and "
+            f"target_length and output_length (batch,); received shapes {shapes}."
+        )
     log_p = jax.nn.log_softmax(widened(output))
     # The states of an alignment: a blank, the first label, a blank, the second label, ..., a blank.
     batch, length = target.shape
@@ -115,7 +118,7 @@ def ctc_decode(
     """
     one_of("strategy", strategy, ("greedy", "beam_search"))
     logits, lengths = widened(float_array(inputs)), jnp.asarray(sequence_lengths, "int32")
-    if logits.ndim != 3 or lengths.ndim != 1:
+    if logits.ndim != 3 or lengths.ndim != 1 or differ(logits.shape[:1], lengths.shape):
         raise ValueError(
             "ctc_decode expects inputs of shape (batch, steps, classes) and sequence_lengths of "
             f"shape (batch,); received {tuple(logits.shape)} and {tuple(lengths.shape)}."

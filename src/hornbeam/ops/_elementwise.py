@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 
 from ..core.messages import expected
 from ..core.symbolic import op
-from ._convert import array, arrays, counting, floats, promoted, widened
+from ._convert import array, arrays, counting, differ, floats, promoted, widened
 
 # Arithmetic -------------------------------------------------------------------------------------
 
@@ -690,7 +690,7 @@ def polar(abs_, angle):
 def view_as_complex(x):
     """Complex numbers from an array whose last axis holds real and imaginary parts."""
     x = array(x)
-    if x.ndim < 1 or x.shape[-1] != 2:
+    if x.ndim < 1 or differ(x.shape[-1:], (2,)):
         raise ValueError(expected("view_as_complex: x", "an array with a last axis of size 2", x))
     return lax.complex(x[..., 0], x[..., 1])
 

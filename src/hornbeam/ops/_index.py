@@ -53,6 +53,11 @@ def slice(inputs, start_indices, shape):
            [5, 6]], dtype=int32)
     """
     inputs = array(inputs)
+    if not len(start_indices) == len(shape) == inputs.ndim:
+        raise ValueError(
+            f"slice: start_indices and shape should have one number for each of the {inputs.ndim} "
+            f"axes of inputs; received {start_indices} and {shape}."
+        )
     sizes = [
         n - start if isinstance(size, int) and size == -1 else size
         for n, start, size in zip(inputs.shape, start_indices, shape, strict=True)

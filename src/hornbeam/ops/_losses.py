@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from ..core import settings
 from ..core.messages import expected
 from ..core.symbolic import op
-from ._convert import array, float_array, floats, widened
+from ._convert import array, differ, float_array, floats, widened
 
 
 @op
@@ -72,30 +72,30 @@ def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
         axis: the axis of the classes.
 
     Returns:
-        Array without the axis of the classes.
+        Array without the axis of the classes, of at least float32.
 
     Example:
 
     >>> keras.ops.sparse_categorical_crossentropy([1], [[0.5, 0.5]])
     Array([0.6931], dtype=float32)
     """
-    target, output = jnp.asarray(target), float_array(output)
+    target, output = jnp.asarray(target), widened(float_array(output))
     if output.ndim == 0:
         raise ValueError(expected("output", "of at least one axis", output))
     if target.ndim == output.ndim and target.shape[axis] == 1:
         target = jnp.squeeze(target, axis)
     axis = axis % output.ndim
     wanted = output.shape[:axis] + output.shape[axis + 1 :]
-    if target.ndim != len(wanted) or _differ(target.shape, wanted):
+    if target.ndim != len(wanted) or differ(target.shape, wanted):
         raise ValueError(
             f"target should have output's shape without axis {axis}: {wanted}; received "
             f"target.shape={target.shape} and output.shape={output.shape}."
         )
-    log_prob = _log_probabilities(widened(output), output.dtype, from_logits, axis)
+    log_prob = _log_probabilities(output, output.dtype, from_logits, axis)
     # Compare and select fuse into the sum; a gather would have a scatter as its gradient.
     index = jax.lax.broadcasted_iota("int32", log_prob.shape, axis)
     hit = index == jnp.expand_dims(target.astype("int32"), axis)
-    return -jnp.sum(jnp.where(hit, log_prob, 0), axis=axis).astype(output.dtype)
+    return -jnp.sum(jnp.where(hit, log_prob, 0), axis=axis)
 
 
 def _log_probabilities(output, dtype, from_logits, axis):
@@ -113,22 +113,17 @@ def _inside(probability, dtype):
 
 
 def _target_and_output(target, output):
-    """Both in at least float32, and the dtype that the loss should have."""
-    output = float_array(output)
-    return jnp.asarray(target, widened(output).dtype), widened(output), output.dtype
+    """Both in at least float32, and the dtype that the loss should have: their common one."""
+    target, output = floats(array(target), array(output))
+    return widened(target), widened(output), output.dtype
 
 
 def _check_same_shape(target, output):
-    if target.ndim != output.ndim or _differ(target.shape, output.shape) or not output.ndim:
+    if target.ndim != output.ndim or differ(target.shape, output.shape) or not output.ndim:
         raise ValueError(
             "target and output should have the same shape, of at least one axis; received "
             f"target.shape={target.shape} and output.shape={output.shape}."
         )
-
-
-def _differ(a, b):
-    """Whether shapes of the same rank differ, as far as their sizes are known."""
-    return any(m != n for m, n in zip(a, b) if isinstance(m, int) and isinstance(n, int))
 
 
 @op
@@ -148,7 +143,7 @@ def psnr(x1, x2, max_val):
     Array(20., dtype=float32)
     """
     x1, x2 = (array(x) for x in floats(x1, x2))
-    if x1.ndim != x2.ndim or _differ(x1.shape, x2.shape):
+    if x1.ndim != x2.ndim or differ(x1.shape, x2.shape):
         raise ValueError(
             "x1 and x2 should have the same shape; received "
             f"x1.shape={x1.shape} and x2.shape={x2.shape}."

@@ -8,11 +8,18 @@ from jax.core import Tracer
 
 from ..core.messages import expected, one_of
 from ..core.symbolic import op
-from ._convert import array, in_float32
+from ._convert import array, differ, in_float32
 
 
 def _segments(function, data, segment_ids, num_segments, is_sorted):
-    ids = array(segment_ids)
+    data, ids = array(data), array(segment_ids)
+    if ids.ndim != 1 or not jnp.issubdtype(ids.dtype, jnp.integer):
+        raise ValueError(expected("segment_ids", "a vector of integers", ids))
+    if data.ndim == 0 or differ(ids.shape, data.shape[:1]):
+        raise ValueError(
+            "segment_ids should have one number for each part of data along its first axis; "
+            f"received data.shape={data.shape} and segment_ids.shape={ids.shape}."
+        )
     if num_segments is None:
         if isinstance(ids, Tracer):
             raise ValueError(
@@ -20,7 +27,7 @@ def _segments(function, data, segment_ids, num_segments, is_sorted):
                 "segment_ids; pass `num_segments`."
             )
         num_segments = int(ids.max()) + 1
-    return function(array(data), ids, num_segments, indices_are_sorted=is_sorted)
+    return function(data, ids, num_segments, indices_are_sorted=is_sorted)
 
 
 @op

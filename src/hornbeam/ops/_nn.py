@@ -2,13 +2,13 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..core import dtypes, settings
 from ..core.messages import expected
 from ..core.symbolic import op
 from ..core.tree import Ints
-from ._convert import float_array, widened
+from ._convert import array, differ, float_array, floats, widened
 
 # Encoding ------------------------------------------------------------------------------------
 
@@ -117,7 +117,8 @@ def moments(x, axes, keepdims=False, synchronized=False):
     (Array(2., dtype=float32), Array(1., dtype=float32))
     """
     x = float_array(x)
-    axes = tuple(axes) if isinstance(axes, list) else axes
+    axes = range(x.ndim) if axes is None else axes
+    axes = normalize_axis_tuple(axes, x.ndim)
     wide = widened(x)
     mean = jnp.mean(wide, axis=axes, keepdims=True)
     variance = jnp.mean(jnp.square(wide - mean), axis=axes, keepdims=keepdims)
@@ -139,14 +140,12 @@ def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilo
     Reference: [Ioffe & Szegedy, 2015](https://arxiv.org/abs/1502.03167)
     """
     x = float_array(x)
-    shape = [1] * x.ndim
-    shape[axis] = -1
-    along_axis = lambda v: jnp.reshape(float_array(v), shape)
-    factor = jax.lax.rsqrt(along_axis(variance) + epsilon)
+    axes = normalize_axis_tuple(axis, x.ndim)
+    factor = jax.lax.rsqrt(_along("variance", float_array(variance), x, axes) + epsilon)
     if scale is not None:
-        factor = factor * along_axis(scale)
-    y = (x - along_axis(mean)) * factor
-    return y if offset is None else y + along_axis(offset)
+        factor = factor * _along("scale", float_array(scale), x, axes)
+    y = (x - _along("mean", float_array(mean), x, axes)) * factor
+    return y if offset is None else y + _along("offset", float_array(offset), x, axes)
 
 
 @op
@@ -171,15 +170,15 @@ def layer_normalization(x, gamma=None, beta=None, axis: Ints = -1, epsilon=None,
         raise TypeError(f"layer_normalization takes no argument {', '.join(map(repr, kwargs))}.")
     x = float_array(x)
     epsilon = settings.epsilon() if epsilon is None else epsilon
-    axes = tuple(sorted(a % x.ndim for a in np.atleast_1d(axis)))
+    axes = tuple(sorted(normalize_axis_tuple(axis, x.ndim)))
     wide = widened(x)
     centered = wide - jnp.mean(wide, axis=axes, keepdims=True)
     variance = jnp.mean(jnp.square(centered), axis=axes, keepdims=True)
     y = (wide if rms_scaling else centered) * jax.lax.rsqrt(variance + epsilon)
     if gamma is not None:
-        y = y * _along(gamma, x, axes)
+        y = y * _along("gamma", jnp.asarray(gamma), x, axes)
     if beta is not None and not rms_scaling:
-        y = y + _along(beta, x, axes)
+        y = y + _along("beta", jnp.asarray(beta), x, axes)
     return y.astype(x.dtype)
 
 
@@ -202,21 +201,25 @@ def rms_normalization(x, scale=None, axis: Ints = -1, epsilon=None):
     """
     x = float_array(x)
     epsilon = settings.epsilon() if epsilon is None else epsilon
-    axes = tuple(sorted(a % x.ndim for a in np.atleast_1d(axis)))
+    axes = tuple(sorted(normalize_axis_tuple(axis, x.ndim)))
     wide = widened(x)
     mean = jnp.mean(jnp.square(wide), axis=axes, keepdims=True)
     y = wide * jax.lax.rsqrt(mean + epsilon)
     if scale is not None:
-        y = y * _along(scale, x, axes)
+        y = y * _along("scale", jnp.asarray(scale), x, axes)
     return y.astype(x.dtype)
 
 
-def _along(parameter, x, axes):
+def _along(name, parameter, x, axes):
     """`parameter` reshaped so that its axes lie along `axes` of `x`."""
-    parameter = jnp.asarray(parameter)
     if parameter.ndim != len(axes):
         return parameter
-    return parameter.reshape([n if i in axes else 1 for i, n in enumerate(x.shape)])
+    sizes = tuple(x.shape[a] for a in axes)
+    if differ(parameter.shape, sizes):
+        wanted = f"of shape {sizes}, the sizes of x along axis {axes}"
+        raise ValueError(expected(name, wanted, parameter))
+    own = iter(parameter.shape)
+    return parameter.reshape([next(own) if a in axes else 1 for a in range(x.ndim)])
 
 
 # Attention -------------------------------------------------------------------------------------
@@ -243,8 +246,8 @@ def dot_product_attention(
         mask: booleans, false where nothing is to be attended to; broadcasts to `[b, h, t, s]`.
         scale: factor of the logits, by default `1 / sqrt(d)`.
         is_causal: whether queries attend to no later positions.
-        flash_attention: whether to use a fused kernel, which needs a GPU with cuDNN; `None` for
-            what `keras.config.enable_flash_attention` says.
+        flash_attention: whether to use a fused kernel, which needs a GPU with cuDNN and half
+            precision; `None` to use it where it fits after `keras.config.enable_flash_attention()`.
         attn_logits_soft_cap: `c`, for `c * tanh(logits / c)` in place of the logits.
 
     Returns:
@@ -258,23 +261,23 @@ def dot_product_attention(
     >>> keras.ops.dot_product_attention(x, x, x, is_causal=True).shape
     (1, 4, 2, 8)
     """
-    query, key, value = float_array(query), float_array(key), float_array(value)
-    if query.ndim != 4 or key.ndim != 4 or value.ndim != 4:
-        raise ValueError(
-            "query, key and value should have the axes (batch, time, heads, features); received "
-            f"shapes {query.shape}, {key.shape} and {value.shape}."
-        )
+    query, key, value = floats(array(query), array(key), array(value))
+    _check_attention(query, key, value)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
     if flash_attention is None:
-        flash_attention = settings.is_flash_attention_enabled()
-    if flash_attention and attn_logits_soft_cap is None:
-        mask = None if mask is None else jnp.asarray(mask, bool)
+        flash_attention = settings.is_flash_attention_enabled() and _fits_kernel(query)
+    if flash_attention and attn_logits_soft_cap is not None:
+        raise ValueError(
+            "dot_product_attention: the fused kernel of flash_attention=True has no "
+            f"attn_logits_soft_cap={attn_logits_soft_cap}. Leave one of the two out."
+        )
+    if flash_attention and all(isinstance(n, int) for n in query.shape + key.shape):
         return jax.nn.dot_product_attention(
             query,
             key,
             value,
-            bias,
-            mask,
+            None if bias is None else jnp.asarray(bias, query.dtype),
+            None if mask is None else jnp.asarray(mask, bool),
             scale=scale,
             is_causal=is_causal,
             implementation="cudnn",
@@ -297,3 +300,27 @@ def dot_product_attention(
         logits = jnp.where(allowed, logits, 0.5 * jnp.finfo(logits.dtype).min)
     weights = jax.nn.softmax(logits).astype(value.dtype).reshape(b, k, h // k, t, s)
     return jnp.einsum("bkgts,bskd->btkgd", weights, value).reshape(b, t, h, value.shape[-1])
+
+
+def _check_attention(query, key, value):
+    shapes = query.shape, key.shape, value.shape
+    if all(len(shape) == 4 for shape in shapes):
+        (b, _, h, d), (_, s, k, _), _ = shapes
+        divides = not (isinstance(h, int) and isinstance(k, int) and h % k)
+        if (
+            divides
+            and not differ(key.shape, (b, s, k, d))
+            and not differ(value.shape[:3], (b, s, k))
+        ):
+            return
+    raise ValueError(
+        "dot_product_attention expects query (batch, time, heads, features), and key and value "
+        "(batch, steps, heads, features) with as many heads or a divisor of them; received "
+        f"query.shape={query.shape}, key.shape={key.shape} and value.shape={value.shape}."
+    )
+
+
+def _fits_kernel(query):
+    """Whether cuDNN's fused attention takes arrays like these."""
+    half = query.dtype in (jnp.float16, jnp.bfloat16)
+    return jax.default_backend() == "gpu" and half and query.shape[-1] in range(8, 129, 8)
