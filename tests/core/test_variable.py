@@ -161,3 +161,28 @@ def test_copies_are_independent():
 def test_dict_keys_are_identities():
     a, b = Variable(1.0), Variable(1.0)
     assert {a: 1, b: 2}[a] == 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        jnp.sin,
+        jnp.sum,
+        jax.nn.relu,
+        lambda v: jnp.where(v > 1, v, 0),
+        lambda v: jnp.matmul(v, v),
+        lambda v: jnp.concatenate([v, v]),
+        lambda v: jax.grad(lambda v: jnp.sum(v**2))(v),
+        lambda v: jax.jit(lambda tree: tree["v"] * 2)({"v": v}),
+    ],
+)
+def test_functions_of_jax_take_variables(function):
+    value = jnp.array([1.0, 2.0])
+    np.testing.assert_array_equal(function(keras.Variable(value)), function(value))
+
+
+def test_variables_are_leaves_of_keras_trees():
+    v = keras.Variable(1.0)
+    assert keras.tree.flatten({"a": [v]})[0] is v
+    assert keras.tree.map_structure(lambda x: x, [v])[0] is v
+    assert not keras.tree.is_nested(v)

@@ -148,12 +148,16 @@ def standardize_shape(shape):
 
 def flatten(structure):
     """The leaves of nested tuples, lists and dicts (`None` counts as empty), and the structure."""
-    return jax.tree.flatten(structure, is_leaf=is_keras_tensor)
+    return jax.tree.flatten(structure, is_leaf=_is_leaf)
 
 
 def tree_map(fn, *structures):
     """`fn` over the leaves of nested structures of arrays and symbolic tensors."""
-    return jax.tree.map(fn, *structures, is_leaf=is_keras_tensor)
+    return jax.tree.map(fn, *structures, is_leaf=_is_leaf)
+
+
+def _is_leaf(x):
+    return isinstance(x, (KerasTensor, Variable))
 
 
 def any_symbolic(values):

@@ -346,6 +346,11 @@ class Variable:
         return copy
 
 
+# JAX's functions (most are jitted) take a tree of arrays apart before they look at it. To them a
+# variable is a tree of one array, which they put together again as that array.
+jax.tree_util.register_pytree_node(Variable, lambda v: ((v.value,), None), lambda _, leaf: leaf[0])
+
+
 def _callable_or_none(variable, what, value):
     if value is not None and not callable(value):
         raise ValueError(expected(f"Variable {variable.path}: {what}", "callable", value))
