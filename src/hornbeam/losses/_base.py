@@ -124,13 +124,29 @@ def to_arrays(x, dtype):
     """The arrays in `x`, in `dtype`; whole numbers, which may be class indices, in 32 bits."""
 
     def convert(x):
-        x = jnp.asarray(x if hasattr(x, "dtype") else np.asarray(x, dtype=settings.floatx()))
+        x = jnp.asarray(x)
         narrow = jnp.dtype(dtype).itemsize < 4 and not dtypes.is_float_dtype(x.dtype)
         return x.astype("float32" if narrow else dtype)
 
-    if isinstance(x, (list, tuple)) and not any(hasattr(y, "dtype") for y in jax.tree.leaves(x)):
-        return convert(x)  # numbers written out, not a structure of arrays
-    return jax.tree.map(convert, x)
+    return jax.tree.map(convert, as_leaves(x))
+
+
+def as_leaves(x):
+    """`x` with arrays in the place of numbers and of lists of numbers; other structure stays."""
+
+    def convert(x):
+        if isinstance(x, (jax.Array, np.ndarray, np.generic)):
+            return x
+        return jnp.asarray(x) if hasattr(x, "dtype") else np.asarray(x, dtype=settings.floatx())
+
+    def is_written_out(x):
+        return isinstance(x, (list, tuple)) and not any(map(_has_dtype, jax.tree.leaves(x)))
+
+    return jax.tree.map(convert, x, is_leaf=is_written_out)
+
+
+def _has_dtype(x):
+    return hasattr(x, "dtype")
 
 
 def combine(mask, other):

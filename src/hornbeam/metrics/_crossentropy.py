@@ -1,5 +1,8 @@
 """Means of crossentropies."""
 
+import jax
+import numpy as np
+
 from ..losses import _functions as f
 from ._mean import MeanMetricWrapper
 
@@ -114,3 +117,13 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         self.from_logits = from_logits
         self.ignore_class = ignore_class
         self.axis = axis
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Take in a batch of labels and predictions, weighted by `sample_weight`.
+
+        Raises:
+            ValueError: for a label on the host that is no class.
+        """
+        if not isinstance(y_true, jax.Array):
+            f.check_labels(y_true, np.shape(y_pred)[self.axis], self.ignore_class)
+        super().update_state(y_true, y_pred, sample_weight)

@@ -6,6 +6,7 @@ from ..core import masks
 from ..core.messages import expected, one_of
 from ..losses._base import to_arrays, weigh
 from ._base import Metric
+from ._compiled import compiled
 
 
 class FBetaScore(Metric):
@@ -26,6 +27,7 @@ class FBetaScore(Metric):
     Array([1., 0.], dtype=float32)
     """
 
+    _adds_up = True
     _direction = "up"
     _sums = ("true_positives", "false_positives", "false_negatives", "intermediate_weights")
 
@@ -53,6 +55,7 @@ class FBetaScore(Metric):
             setattr(self, name, self.add_weight(shape, name=name))
         self.built = True
 
+    @compiled
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in a batch of labels and scores, weighted by `sample_weight`."""
         mask = masks.get_mask(y_pred)

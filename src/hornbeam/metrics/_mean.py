@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from ..core import masks, objects
 from ..losses._base import combine, ratio, to_arrays, weigh
 from ._base import Metric
+from ._compiled import compiled
 
 
 class Mean(Metric):
@@ -24,11 +25,14 @@ class Mean(Metric):
     2.0
     """
 
+    _adds_up = True
+
     def __init__(self, name: str | None = "mean", dtype=None):
         super().__init__(dtype=dtype, name=name)
         self.total = self.add_weight(name="total")
         self.count = self.add_weight(name="count")
 
+    @compiled
     def update_state(self, values, sample_weight=None):
         """Take in an array of values, weighted by `sample_weight`."""
         self._add(to_arrays(values, self.dtype), sample_weight, masks.get_mask(values))
@@ -65,10 +69,13 @@ class Sum(Metric):
     (9.0, 10.0)
     """
 
+    _adds_up = True
+
     def __init__(self, name="sum", dtype=None):
         super().__init__(dtype=dtype, name=name)
         self.total = self.add_weight(name="total")
 
+    @compiled
     def update_state(self, values, sample_weight=None):
         """Take in an array of values, weighted by `sample_weight`."""
         values, _, _ = weigh(to_arrays(values, self.dtype), sample_weight, masks.get_mask(values))
@@ -105,6 +112,7 @@ class MeanMetricWrapper(Mean):
         """The function."""
         return self._fn
 
+    @compiled
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in a batch of labels and predictions, weighted by `sample_weight`."""
         mask = masks.get_mask(y_pred)

@@ -7,6 +7,7 @@ from ..core.messages import expected, one_of
 from ..losses import _functions as f
 from ..losses._base import to_arrays, weigh
 from ._base import Metric
+from ._compiled import compiled
 from ._mean import Mean, MeanMetricWrapper
 
 
@@ -252,6 +253,7 @@ class RootMeanSquaredError(Mean):
     def __init__(self, name="root_mean_squared_error", dtype=None):
         super().__init__(name=name, dtype=dtype)
 
+    @compiled
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in a batch of labels and predictions, weighted by `sample_weight`."""
         mask = masks.get_mask(y_pred)
@@ -286,6 +288,7 @@ class R2Score(Metric):
     0.5
     """
 
+    _adds_up = True
     _direction = "up"
 
     def __init__(
@@ -321,6 +324,7 @@ class R2Score(Metric):
         self.count = self.add_weight(shape, name="count")
         self.built = True
 
+    @compiled
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in a batch of labels and predictions, weighted by `sample_weight`."""
         mask = masks.get_mask(y_pred)
