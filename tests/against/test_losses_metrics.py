@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import keras as real
 import numpy as np
 import pytest
+from hypothesis import Phase, given, settings, strategies
 
 import hornbeam as keras
 
@@ -17,6 +18,7 @@ T = RANDOM.rand(6, 4).astype("float32")
 P = RANDOM.rand(6, 4).astype("float32")
 B = (RANDOM.rand(6, 4) > 0.5).astype("float32")
 I = np.array([0, 1, 2, 3, 1, 1])  # noqa: E741
+ODD = np.where(P > 0.7, np.inf, np.where(P < 0.3, np.nan, P))
 UNIT = (P / np.linalg.norm(P, axis=1, keepdims=True)).astype("float32")
 
 FUNCTIONS = [
@@ -96,6 +98,7 @@ METRICS = [
     ("SparseCategoricalAccuracy", {}, (I, P)),
     ("TopKCategoricalAccuracy", {"k": 2}, (np.eye(4)[I], P)),
     ("SparseTopKCategoricalAccuracy", {"k": 2}, (I, P)),
+    ("SparseTopKCategoricalAccuracy", {"k": 2}, (I, ODD)),
     ("MeanSquaredError", {}, (T, P)),
     ("RootMeanSquaredError", {}, (T, P)),
     ("MeanAbsoluteError", {}, (T, P)),
@@ -106,6 +109,7 @@ METRICS = [
     ("PearsonCorrelation", {}, (T, P)),
     ("ConcordanceCorrelation", {}, (T, P)),
     ("R2Score", {"num_regressors": 1}, (T, P)),
+    ("R2Score", {}, (T[:, 0], P[:, :1])),
     ("R2Score", {"class_aggregation": None}, (T, P)),
     ("BinaryCrossentropy", {"label_smoothing": 0.1}, (B, P)),
     ("CategoricalCrossentropy", {}, (np.eye(4)[I], P)),
@@ -126,6 +130,7 @@ METRICS = [
     ("SensitivityAtSpecificity", {"specificity": 0.5}, (B, P)),
     ("SpecificityAtSensitivity", {"sensitivity": 0.5}, (B, P)),
     ("AUC", {}, (B, P)),
+    ("AUC", {"num_thresholds": 20}, (B, np.where(P > 0.9, np.nan, P * 3 - 1))),
     ("AUC", {"curve": "PR", "num_thresholds": 30}, (B, P)),
     ("AUC", {"curve": "PR", "summation_method": "majoring", "thresholds": [0.3, 0.6]}, (B, P)),
     ("AUC", {"curve": "prgain"}, (B, P)),
@@ -186,3 +191,78 @@ def test_keras_loads_our_configs():
     assert real.losses.deserialize(keras.losses.serialize(loss)).reduction == "sum"
     metric = keras.metrics.TopKCategoricalAccuracy(k=3)
     assert real.metrics.deserialize(keras.metrics.serialize(metric))._fn_kwargs == {"k": 3}
+
+
+# Inputs of any kind ------------------------------------------------------------------------------
+
+ELEMENTWISE = [
+    "MeanSquaredError", "MeanAbsoluteError", "MeanSquaredLogarithmicError", "Huber",
+    "Poisson", "KLDivergence", "Hinge", "SquaredHinge", "CategoricalHinge", "CosineSimilarity",
+    "BinaryCrossentropy", "BinaryFocalCrossentropy", "Dice", "Tversky",
+]  # fmt: skip
+COUNTS = [
+    "BinaryAccuracy", "Accuracy", "Precision", "Recall", "TruePositives", "TrueNegatives",
+    "RootMeanSquaredError", "MeanSquaredError", "CategoricalAccuracy", "TopKCategoricalAccuracy",
+]  # fmt: skip
+SHAPES = [((3, 2), (3, 2)), ((3,), (3, 1)), ((3, 1), (3,)), ((2, 3, 1), (2, 3)), ((0, 2), (0, 2))]
+KINDS = {
+    "floats": lambda x: x,
+    "half": lambda x: x.astype("float16"),
+    "booleans": lambda x: x > 0.5,
+    "integers": lambda x: (x > 0.5).astype("int64"),
+    "NaN": lambda x: np.where(x > 0.7, np.float32("nan"), x),
+    "infinite": lambda x: np.where(x > 0.7, np.float32("inf"), x),
+    "zeros": lambda x: x * 0,
+}
+
+
+def inputs(names, preds):
+    return strategies.tuples(
+        strategies.sampled_from(names),
+        strategies.sampled_from(SHAPES),
+        strategies.sampled_from(sorted(KINDS)),
+        strategies.sampled_from(preds),
+    )
+
+
+def same_number(ours, theirs):
+    """Compare what two functions return, unless Keras refuses."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about infinite numbers
+        try:
+            theirs = theirs()
+        except (TypeError, ValueError):
+            return
+        ours = ours()
+    assert ours.dtype == theirs.dtype
+    np.testing.assert_allclose(ours, np.reshape(theirs, np.shape(ours)), rtol=1e-5, atol=1e-6)
+
+
+quick = settings(
+    max_examples=25, derandomize=True, deadline=None, database=None, phases=[Phase.generate]
+)
+
+
+# Integer predictions aren't among these: Keras casts labels to the type of predictions.
+@quick
+@given(inputs(ELEMENTWISE, ["floats", "half", "NaN", "infinite", "zeros"]))
+def test_losses_of_any_input(case):
+    name, (true, pred), true_kind, pred_kind = case
+    y_true, y_pred = KINDS[true_kind](T[:3, :2]), KINDS[pred_kind](P[:3, :2])
+    y_true, y_pred = np.resize(y_true, true), np.resize(y_pred, pred)
+    if 0 in true:
+        assert float(getattr(keras.losses, name)(reduction="sum")(y_true, y_pred)) in (0.0, 1.0)
+        return  # Keras returns an array without a number
+    same_number(*(lambda k=k: getattr(k.losses, name)()(y_true, y_pred) for k in (keras, real)))
+
+
+@quick
+@given(inputs(COUNTS, ["floats", "NaN", "infinite", "zeros"]))
+def test_metrics_of_any_input(case):
+    name, (true, pred), true_kind, pred_kind = case
+    y_true, y_pred = KINDS[true_kind](T[:3, :2]), KINDS[pred_kind](P[:3, :2])
+    y_true, y_pred = np.resize(y_true, true), np.resize(y_pred, pred)
+    arguments = {"k": 1} if "TopK" in name else {}
+    same_number(
+        *(lambda k=k: getattr(k.metrics, name)(**arguments)(y_true, y_pred) for k in (keras, real))
+    )

@@ -289,8 +289,21 @@ def test_errors():
         keras.metrics.AUC(curve="rok")
     with pytest.raises(ValueError, match=r"IoU's target_class_ids should be from 0 to 1"):
         keras.metrics.IoU(2, [2])
+    with pytest.raises(ValueError, match=r"class_id should be below 3, the size .*; received 3"):
+        keras.metrics.Recall(class_id=3)(*BINARY)
+    with pytest.raises(ValueError, match="only with multi_label=True"):
+        keras.metrics.AUC(num_labels=3)
+    with pytest.raises(ValueError, match=r"num_labels should be the size .* received \(8, 3\)"):
+        keras.metrics.AUC(multi_label=True, num_labels=2)(*BINARY)
     with pytest.warns(UserWarning, match='dtype="float32"'):
         keras.metrics.MeanIoU(3)(*CLASSES, sample_weight=np.full(8, 0.5))
+
+
+def test_adjusted_r2_does_not_count_masked_rows():
+    masked = jnp.asarray(REAL[1])
+    set_mask(masked, jnp.arange(8) < 6)
+    metric = keras.metrics.R2Score(num_regressors=2)
+    close(metric(REAL[0], masked), keras.metrics.R2Score(num_regressors=2)(*part(REAL, slice(6))))
 
 
 def test_a_mean_counts_past_half_precision():
@@ -299,6 +312,17 @@ def test_a_mean_counts_past_half_precision():
         mean.update_state(np.ones(2000))
     assert float(mean.count) == 6000
     assert float(mean.result()) == 1
+
+
+def test_weights_and_masks_of_single_numbers():
+    """One number per sample is the same with and without an axis of size 1."""
+    y_true, y_pred, weight = np.float32([0, 1, 1]), np.float32([0.2, 0.4, 0.9]), [1.0, 0.0, 3.0]
+    for name in ("MeanSquaredError", "RootMeanSquaredError", "R2Score", "Precision"):
+        make = getattr(keras.metrics, name)
+        column = make()(y_true[:, None], y_pred[:, None], weight)
+        np.testing.assert_allclose(make()(y_true, y_pred[:, None], weight), column, 1e-6)
+        if name != "R2Score":  # which wants two axes, as in Keras
+            np.testing.assert_allclose(make()(y_true, y_pred, weight), column, 1e-6)
 
 
 def test_updates_do_not_leave_the_device():

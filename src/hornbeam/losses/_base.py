@@ -70,10 +70,8 @@ class Loss(Configurable):
 
     def _values(self, y_true, y_pred, sample_weight):
         mask = masks.get_mask(y_pred)
-        y_pred, y_true = to_arrays(y_pred, self.dtype), to_arrays(y_true, self.dtype)
-        if mask is not None and y_true.shape == mask.shape and y_pred.shape == (*mask.shape, 1):
-            # Not the other way round, which would average over the masked axis.
-            y_true = y_true[..., None]
+        y_true, y_pred = to_arrays(y_true, self.dtype), to_arrays(y_pred, self.dtype)
+        y_true, y_pred = by_position(y_true, y_pred, sample_weight, mask)
         values = jnp.asarray(self.call(y_true, y_pred))
         return values, sample_weight, combine(mask, masks.get_mask(values))
 
@@ -147,6 +145,24 @@ def as_leaves(x):
 
 def _has_dtype(x):
     return hasattr(x, "dtype")
+
+
+def by_position(y_true, y_pred, sample_weight, mask):
+    """Both with a further axis of size 1 where they have one number for each masked position, or
+    for each weighted sample. A mean over the last axis would mix the positions."""
+    if mask is not None:
+        positions = tuple(mask.shape)
+    elif np.ndim(sample_weight) == 1:
+        positions = np.shape(sample_weight)
+    else:
+        return y_true, y_pred
+
+    def shaped(y):
+        return y[..., None] if getattr(y, "shape", None) == positions else y
+
+    if getattr(y_pred, "shape", None) in (positions, (*positions, 1)):
+        return shaped(y_true), shaped(y_pred)
+    return y_true, y_pred
 
 
 def combine(mask, other):

@@ -99,10 +99,11 @@ def sparse_top_k_categorical_accuracy(y_true, y_pred, k=5, from_sorted_ids=False
     if from_sorted_ids:
         right = jnp.any(y_pred[..., :k] == index, axis=-1)
     else:
-        # Equal scores share the better rank, whatever the order of the classes.
+        # Equal scores share the better rank, whatever the order of the classes; NaN is the worst.
+        y_pred = jnp.where(jnp.isnan(y_pred), -jnp.inf, y_pred)
         classes = jnp.arange(y_pred.shape[-1])
         score = jnp.sum(jnp.where(classes == index, y_pred, 0), axis=-1, keepdims=True)
-        known = (index >= 0) & (index < y_pred.shape[-1]) & jnp.isfinite(score)
+        known = (index >= 0) & (index < y_pred.shape[-1])
         right = known[..., 0] & (jnp.sum(y_pred > score, axis=-1) < k)
     return _as_floats(right[..., None] if has_axis else right)
 

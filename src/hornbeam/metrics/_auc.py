@@ -73,6 +73,11 @@ class AUC(CountsMetric):
         # The ends lie just outside, so that scores 0 and 1 are above and below them.
         self._thresholds = [-1e-7, *inner, 1 + 1e-7]
         self.num_thresholds = len(self._thresholds)
+        if num_labels is not None and not multi_label:
+            raise ValueError(
+                "AUC counts labels apart only with multi_label=True; received "
+                f"num_labels={num_labels} without it."
+            )
         self.multi_label = self._per_label = multi_label
         self.num_labels = num_labels
         self.label_weights = None if label_weights is None else list(label_weights)
@@ -115,8 +120,14 @@ class AUC(CountsMetric):
     def _add(self, y_true, y_pred, sample_weight, mask):
         if not self.built:
             self.build(y_true.shape, y_pred.shape)
+        if self.multi_label and y_pred.shape[-1] != self._variable("true_positives").shape[-1]:
+            raise ValueError(
+                expected("AUC's num_labels", "the size of the last axis of y_pred", y_pred.shape)
+            )
         if self.from_logits:
             y_pred = jax.nn.sigmoid(y_pred)
+        # Beyond the ends, scores would be missing from the curve.
+        y_pred = jnp.clip(jnp.nan_to_num(y_pred), 0, 1)
         if self.label_weights is not None and not self.multi_label:
             weights = jnp.broadcast_to(jnp.asarray(self.label_weights, y_pred.dtype), y_pred.shape)
             sample_weight = weigh(weights, sample_weight)[0]

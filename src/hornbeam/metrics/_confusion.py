@@ -90,6 +90,9 @@ class CountsMetric(Metric):
         if self.top_k is not None:
             y_pred = _only_top_k(y_pred, self.top_k)
         if self.class_id is not None:
+            if not 0 <= self.class_id < y_pred.shape[-1]:
+                wanted = f"below {y_pred.shape[-1]}, the size of the last axis of y_pred"
+                raise ValueError(expected(f"{self!r}'s class_id", wanted, self.class_id))
             y_true, y_pred, weights = (x[..., self.class_id] for x in (y_true, y_pred, weights))
         counts = count_decisions(y_true, y_pred, self.thresholds, weights, self._per_label)
         for name in self._counts:

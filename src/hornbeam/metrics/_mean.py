@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from ..core import masks, objects
-from ..losses._base import combine, ratio, to_arrays, weigh
+from ..losses._base import by_position, combine, ratio, to_arrays, weigh
 from ._base import Metric
 from ._compiled import compiled
 
@@ -117,6 +117,7 @@ class MeanMetricWrapper(Mean):
         """Take in a batch of labels and predictions, weighted by `sample_weight`."""
         mask = masks.get_mask(y_pred)
         y_true, y_pred = to_arrays(y_true, self.dtype), to_arrays(y_pred, self.dtype)
+        y_true, y_pred = by_position(y_true, y_pred, sample_weight, mask)
         values = jnp.asarray(self._fn(y_true, y_pred, **self._fn_kwargs))
         self._add(values, sample_weight, combine(mask, masks.get_mask(values)))
 

@@ -328,18 +328,20 @@ class R2Score(Metric):
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in a batch of labels and predictions, weighted by `sample_weight`."""
         mask = masks.get_mask(y_pred)
-        y_true, y_pred = to_arrays(y_true, self.dtype), to_arrays(y_pred, self.dtype)
+        y_true, y_pred = f.squeeze_to_same_rank(
+            to_arrays(y_true, self.dtype), to_arrays(y_pred, self.dtype)
+        )
         if not self.built:
             self.build(y_true.shape, y_pred.shape)
-        weighted, weights, _ = weigh(y_true, sample_weight, mask)
+        weighted, weights, mask = weigh(y_true, sample_weight, mask)
         if weights is None:
             weights = jnp.ones_like(y_true)
         self.squared_sum.assign_add(jnp.sum(weighted * y_true, axis=0))
         self.sum.assign_add(jnp.sum(weighted, axis=0))
         self.total_mse.assign_add(jnp.sum(weights * jnp.square(y_true - y_pred), axis=0))
         self.count.assign_add(jnp.sum(weights, axis=0))
-        # Keras counts every output of a sample here, which the adjusted score depends on.
-        self.num_samples.assign_add(y_true.size)
+        # As in Keras, every output of a sample counts, which the adjusted score depends on.
+        self.num_samples.assign_add(y_true.size if mask is None else jnp.sum(mask))
 
     def result(self):
         """The score so far."""
