@@ -24,7 +24,8 @@ from .core.settings import (
     set_max_epochs,
     set_max_steps_per_epoch,
 )
-from .dtype_policies import dtype_policy, set_dtype_policy
+from .dtype_policies._get import set_dtype_policy
+from .dtype_policies._policy import dtype_policy
 
 __all__ = [
     "backend",
