@@ -45,7 +45,7 @@ class Loss(Configurable):
     # so that an object made from a config is the same in both libraries wherever it can be.
     _unwritten = ("dtype",)
 
-    def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
+    def __init__(self, name=None, reduction: str | None = "sum_over_batch_size", dtype=None):
         self.name = name or auto_name(type(self).__name__)
         self.reduction = one_of(f"{type(self).__name__}'s reduction", reduction, _REDUCTIONS)
         self.dtype_policy = dtype_policies.get(dtype or settings.floatx())
