@@ -9,6 +9,7 @@ from . import (
     dtype_policies,
     initializers,
     layers,
+    legacy,
     losses,
     metrics,
     mixed_precision,
@@ -22,7 +23,9 @@ from . import (
     utils,
 )
 from ._version import __version__
-from .core.scope import StatelessScope, name_scope, value_and_grad
+from .core.device import device
+from .core.remat import remat
+from .core.scope import StatelessScope, SymbolicScope, name_scope, value_and_grad
 from .core.symbolic import KerasTensor, Operation
 from .core.variable import Variable
 from .dtype_policies import DTypePolicy, FloatDTypePolicy
@@ -58,6 +61,7 @@ __all__ = [
     "Regularizer",
     "Sequential",
     "StatelessScope",
+    "SymbolicScope",
     "Variable",
     "__version__",
     "activations",
@@ -65,9 +69,11 @@ __all__ = [
     "callbacks",
     "config",
     "constraints",
+    "device",
     "dtype_policies",
     "initializers",
     "layers",
+    "legacy",
     "losses",
     "metrics",
     "mixed_precision",
@@ -77,6 +83,7 @@ __all__ = [
     "optimizers",
     "random",
     "regularizers",
+    "remat",
     "saving",
     "tree",
     "utils",

@@ -8,6 +8,7 @@ from .core.settings import (
     enable_flash_attention,
     enable_interactive_logging,
     enable_traceback_filtering,
+    enable_unsafe_deserialization,
     epsilon,
     floatx,
     image_data_format,
@@ -24,7 +25,8 @@ from .core.settings import (
     set_max_epochs,
     set_max_steps_per_epoch,
 )
-from .dtype_policies import dtype_policy, set_dtype_policy
+from .dtype_policies._get import set_dtype_policy
+from .dtype_policies._policy import dtype_policy
 
 __all__ = [
     "backend",
@@ -35,6 +37,7 @@ __all__ = [
     "enable_flash_attention",
     "enable_interactive_logging",
     "enable_traceback_filtering",
+    "enable_unsafe_deserialization",
     "epsilon",
     "floatx",
     "image_data_format",

@@ -10,7 +10,8 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from . import random
-from .core import dtypes, objects
+from .core import objects
+from .core.dtypes import is_float_dtype, standardize_dtype
 from .core.messages import expected, one_of
 from .core.objects import Configurable, Identifier, publish
 from .core.rng import SeedGenerator, make_default_seed
@@ -96,14 +97,14 @@ class Zeros(Initializer):
     """
 
     def __call__(self, shape, dtype=None):
-        return jnp.zeros(shape, _dtype(dtype))
+        return jnp.zeros(shape, standardize_dtype(dtype))
 
 
 class Ones(Initializer):
     """All ones."""
 
     def __call__(self, shape, dtype=None):
-        return jnp.ones(shape, _dtype(dtype))
+        return jnp.ones(shape, standardize_dtype(dtype))
 
 
 class Constant(Initializer):
@@ -120,7 +121,7 @@ class Constant(Initializer):
         self.value = value
 
     def __call__(self, shape, dtype=None):
-        return jnp.broadcast_to(jnp.asarray(self.value, _dtype(dtype)), shape)
+        return jnp.broadcast_to(jnp.asarray(self.value, standardize_dtype(dtype)), shape)
 
 
 class Identity(Initializer):
@@ -142,7 +143,7 @@ class Identity(Initializer):
     def __call__(self, shape, dtype=None):
         if len(shape) != 2:
             raise ValueError(expected("Identity's shape", "(rows, columns)", tuple(shape)))
-        dtype = _dtype(dtype)
+        dtype = standardize_dtype(dtype)
         return jnp.asarray(self.gain, dtype) * jnp.eye(*shape, dtype=dtype)
 
 
@@ -194,7 +195,7 @@ class STFT(Initializer):
         kernel = np.cos(angle) if self.side == "real" else -np.sin(angle)
         if self.window is not None:
             kernel = kernel * self._scaled_window(length)[:, None]
-        return jnp.asarray(kernel[:, None, :], _dtype(dtype))
+        return jnp.asarray(kernel[:, None, :], standardize_dtype(dtype))
 
     def _scaled_window(self, length):
         if isinstance(self.window, str):
@@ -434,7 +435,9 @@ class Orthogonal(RandomInitializer):
     def __call__(self, shape, dtype=None):
         if len(shape) < 2:
             raise ValueError(expected("Orthogonal's shape", "of at least two axes", tuple(shape)))
-        dtype = _dtype(dtype)
+        dtype = standardize_dtype(dtype)
+        if not is_float_dtype(dtype):
+            raise ValueError(expected("dtype of Orthogonal", "a float type", dtype))
         rows, columns = math.prod(shape[:-1]), shape[-1]
         tall = max(rows, columns), min(rows, columns)
         # Decompositions exist in single precision and above only.
@@ -454,10 +457,6 @@ def _fans(shape, input_axes, output_axes):
         return size, size
     window = math.prod(shape[:-2])
     return shape[-2] * window, shape[-1] * window
-
-
-def _dtype(dtype):
-    return dtypes.standardize_dtype(dtype)
 
 
 # Names -------------------------------------------------------------------------------------------

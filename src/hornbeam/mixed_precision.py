@@ -1,6 +1,8 @@
 """Dtype policies under older names, and the optimizer that scales the loss."""
 
-from .dtype_policies import DTypePolicy, dtype_policy, set_dtype_policy
+from .dtype_policies import DTypePolicy
+from .dtype_policies._get import set_dtype_policy
+from .dtype_policies._policy import dtype_policy
 from .optimizers import LossScaleOptimizer
 
 Policy = DTypePolicy

@@ -59,7 +59,7 @@ def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
 
 
 @op
-def randint(shape, minval, maxval, dtype: DTypeLike = "int32", seed=None):
+def randint(shape, minval, maxval, dtype: DTypeLike | None = "int32", seed=None):
     """Whole numbers spread evenly over `minval, …, maxval - 1`.
 
     Example:
@@ -68,7 +68,7 @@ def randint(shape, minval, maxval, dtype: DTypeLike = "int32", seed=None):
     >>> sorted(set(x.tolist()))
     [0, 1, 2]
     """
-    dtype = dtypes.standardize_dtype(dtype)
+    dtype = dtypes.standardize_dtype("int32" if dtype is None else dtype)
     if not dtypes.is_int_dtype(dtype):
         raise ValueError(expected("dtype of randint", "a type of integers", dtype))
     return jax.random.randint(draw_seed(seed), _shape(shape), minval, maxval, dtype)
@@ -166,6 +166,7 @@ def dropout(inputs, rate, noise_shape=None, seed=None):
     array([0., 2.], dtype=float32)
     """
     inputs = jnp.asarray(inputs)
+    _float("dropout", inputs.dtype)
     shape = _noise_shape(inputs, noise_shape)
     if isinstance(rate, (int, float)) and rate >= 1:
         return jnp.zeros_like(inputs)

@@ -1,6 +1,7 @@
 """Regularizers: penalties on weights or activations that are added to the training loss."""
 
 import math
+from typing import Any
 
 import jax.numpy as jnp
 
@@ -39,7 +40,7 @@ class Regularizer(Configurable):
     8.5
     """
 
-    def __call__(self, x):
+    def __call__(self, x) -> Any:
         """The penalty for `x`."""
         return 0.0
 

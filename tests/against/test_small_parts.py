@@ -102,6 +102,7 @@ DRAWS = {
     "normal of arrays": lambda r, s: r.normal((3, 2), mean=np.array([1.0, 2.0]), seed=s),
     "uniform": lambda r, s: r.uniform((2, 3), minval=1.0, maxval=4.0, seed=s),
     "randint": lambda r, s: r.randint((2, 3), 2, 50, seed=s),
+    "randint by default": lambda r, s: r.randint((2, 3), 2, 50, dtype=None, seed=s),
     "randint of bytes": lambda r, s: r.randint((2, 3), 2, 50, dtype="uint8", seed=s),
     "truncated_normal": lambda r, s: r.truncated_normal((2, 3), mean=1.0, stddev=2.0, seed=s),
     "gamma": lambda r, s: r.gamma((3, 2), np.array([1.0, 2.0], "float32"), seed=s),

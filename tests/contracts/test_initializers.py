@@ -149,6 +149,7 @@ def test_axes_of_variance_scaling(axes, fan):
         (lambda: initializers.STFT(window="han"), "Did you mean 'hann'"),
         (lambda: initializers.STFT(window=np.ones(3))((4, 1, 3)), "an array of 4 numbers"),
         (lambda: initializers.RandomNormal()((2,), dtype="int32"), "should be a float type"),
+        (lambda: initializers.Orthogonal()((2, 2), dtype="int32"), "should be a float type"),
     ],
 )
 def test_mistakes(mistake, message):

@@ -13,6 +13,8 @@ from hornbeam.core.masks import set_mask
 from hornbeam.losses._base import reduce_weighted, total_and_count
 from hornbeam.losses._functions import check_labels
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+
 RANDOM = np.random.RandomState(0)
 
 
@@ -170,6 +172,20 @@ def test_a_missing_last_axis(true, pred):
     assert values.shape == (3,)
 
 
+@pytest.mark.parametrize("name", ["MeanSquaredError", "BinaryCrossentropy", "Hinge"])
+@pytest.mark.parametrize("reduction", ["sum", "sum_over_batch_size", "mean_with_sample_weight"])
+def test_weights_and_masks_of_single_numbers(name, reduction):
+    """One number per sample is the same with and without an axis of size 1."""
+    y_true, y_pred, weight = (np.float32([0, 1, 1]), np.float32([0.2, 0.4, 0.9]), [1.0, 0.0, 3.0])
+    loss = getattr(keras.losses, name)(reduction=reduction)
+    columns = y_true[:, None], y_pred[:, None]
+    np.testing.assert_allclose(loss(y_true, y_pred, weight), loss(*columns, weight), 1e-6)
+    masked = [jnp.asarray(y_pred), jnp.asarray(y_pred[:, None])]
+    for pred in masked:
+        set_mask(pred, jnp.asarray([True, False, True]))
+    np.testing.assert_allclose(loss(y_true, masked[0]), loss(columns[0], masked[1]), 1e-6)
+
+
 def test_weights_that_do_not_fit():
     loss = keras.losses.MeanSquaredError()
     with pytest.raises(ValueError, match=r"sample_weight has shape \(2,\).*\(3,\) values"):
@@ -202,6 +218,8 @@ def test_class_indices_survive_half_precision():
 def test_indices_for_one_hot_labels():
     with pytest.raises(ValueError, match="sparse_categorical_crossentropy"):
         keras.losses.categorical_crossentropy(np.array([0, 1]), scores(2, 4))
+    with pytest.raises(ValueError, match=r"without its last axis; received \(2, 2\) and \(2, 2\)"):
+        keras.losses.categorical_generalized_cross_entropy(np.eye(2), scores(2, 2), 0.5)
     with pytest.raises(ValueError, match="shape"):
         keras.losses.sparse_categorical_crossentropy(np.array([[0, 1], [1, 0]]), scores(2, 2))
 

@@ -1,5 +1,6 @@
 """Every metric, every law."""
 
+import functools
 import inspect
 import json
 
@@ -11,6 +12,8 @@ import pytest
 import hornbeam as keras
 from hornbeam.core.masks import set_mask
 from hornbeam.metrics._accuracy import accuracy_for
+
+pytestmark = pytest.mark.usefixtures("quick_compiles")
 
 RANDOM = np.random.RandomState(0)
 
@@ -96,6 +99,59 @@ def result(metric, *batches):
     return np.asarray(metric.result(), "float32")
 
 
+@functools.cache
+def in_different_ways(name):
+    """The results for the same rows, given in ways that should make no difference."""
+    data = *labels, preds = CASES[name][1]
+    halves = part(data, slice(0, 4)), part(data, slice(4, 8))
+    times = np.array([2, 0, 1, 3, 0, 0, 1, 1])
+    kept = np.arange(8) % 3 > 0
+    masked = jnp.asarray(preds)
+    set_mask(masked, jnp.asarray(kept))
+    half = jnp.asarray(preds, "bfloat16") if preds.dtype == "float32" else preds
+    metric, other = make(name), make(name)
+
+    def of(*batches):
+        metric.reset_state()
+        return result(metric, *batches)
+
+    def pure():
+        state = metric.stateless_update_state(metric.stateless_reset_state(), *data)
+        return np.asarray(metric.stateless_result(state), "float32")
+
+    def merged():
+        for m, batch in ((metric, halves[0]), (other, halves[1])):
+            m.reset_state()
+            m.update_state(*batch)
+        metric.merge_state([other])
+        return result(metric)
+
+    metric.update_state(*data), other.update_state(*data)  # some make their variables only then
+    before = [np.asarray(v) for m in (metric, other) for v in m.variables]
+    # Operation by operation, since the operations of all metrics together are far fewer to compile
+    # than their programs; that these give the same is a law of its own.
+    with keras.StatelessScope():
+        found = {
+            "whole": of(data),
+            "halves": of(*halves),
+            "merged": merged(),
+            "pure": pure(),
+            "weights": of((*data, times.astype("float32"))),
+            "copies": of(tuple(np.repeat(x, times, axis=0) for x in data)),
+            "masked": of((*labels, masked)),
+            "weights of 0 and 1": of((*data, kept.astype("float32"))),
+            "half": of((*labels, half)),
+            "rounded": of((*labels, np.asarray(half, preds.dtype))),
+        }
+    for variable, value in zip([v for m in (metric, other) for v in m.variables], before):
+        np.testing.assert_array_equal(variable, value)
+    return found
+
+
+def close(a, b):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
 def test_no_metric_is_missing_from_the_table():
     classes = {n for n in keras.metrics.__all__ if inspect.isclass(getattr(keras.metrics, n))}
     assert classes - {"Metric"} == set(CASES)
@@ -120,50 +176,22 @@ class TestEveryMetric:
                 assert type(keras.metrics.get(snake)) is getattr(keras.metrics, name)
 
     def test_batches_equal_all_at_once(self, name):
-        data = CASES[name][1]
-        whole = result(make(name), data)
-        parts = result(make(name), part(data, slice(0, 3)), part(data, slice(3, 8)))
-        np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-6)
+        found = in_different_ways(name)
+        close(found["halves"], found["whole"])
+        close(found["merged"], found["whole"])
+        close(found["pure"], found["whole"])
 
-    def test_weight_two_equals_a_duplicated_row(self, name):
-        data = CASES[name][1]
-        weight = np.array([2.0] + [1.0] * 7, "float32")
-        twice = tuple(np.concatenate([x[:1], x]) for x in data)
-        np.testing.assert_allclose(
-            result(make(name), (*data, weight)), result(make(name), twice), rtol=1e-4, atol=1e-6
-        )
+    def test_weight_n_equals_n_copies(self, name):
+        found = in_different_ways(name)
+        close(found["weights"], found["copies"])
 
-    def test_weight_zero_equals_a_row_less(self, name):
-        data = CASES[name][1]
-        weight = np.array([0.0] + [1.0] * 7, "float32")
-        np.testing.assert_allclose(
-            result(make(name), (*data, weight)),
-            result(make(name), part(data, slice(1, 8))),
-            rtol=1e-4,
-            atol=1e-6,
-        )
+    def test_masked_rows_equal_weights_of_zero(self, name):
+        found = in_different_ways(name)
+        close(found["masked"], found["weights of 0 and 1"])
 
-    def test_masked_row_equals_a_row_less(self, name):
-        data = CASES[name][1]
-        y_pred = jnp.asarray(data[-1])
-        set_mask(y_pred, jnp.arange(8) > 0)
-        np.testing.assert_allclose(
-            result(make(name), (*data[:-1], y_pred)),
-            result(make(name), part(data, slice(1, 8))),
-            rtol=1e-4,
-            atol=1e-6,
-        )
-
-    def test_compiled_equals_eager(self, name):
-        data, metric = CASES[name][1], make(name)
-        eager = result(metric, data)
-        metric.reset_state()
-        before = [np.asarray(v) for v in metric.variables]
-        state = metric.stateless_reset_state()
-        state = jax.jit(metric.stateless_update_state)(state, *data)
-        np.testing.assert_allclose(jax.jit(metric.stateless_result)(state), eager, 1e-4, 1e-6)
-        for variable, value in zip(metric.variables, before, strict=True):
-            np.testing.assert_array_equal(variable, value)
+    def test_compiled_equals_operation_by_operation(self, name):
+        metric, data = make(name), CASES[name][1]
+        close(result(metric, data), in_different_ways(name)["whole"])
 
     def test_reset(self, name):
         metric, data = make(name), CASES[name][1]
@@ -172,12 +200,8 @@ class TestEveryMetric:
         np.testing.assert_array_equal(result(metric, data), first)
 
     def test_half_precision_predictions(self, name):
-        data = CASES[name][1]
-        if not np.issubdtype(data[-1].dtype, np.floating):
-            return
-        half = (*data[:-1], jnp.asarray(data[-1], "bfloat16"))
-        again = (*data[:-1], np.asarray(half[-1], "float32"))
-        np.testing.assert_allclose(result(make(name), half), result(make(name), again), 1e-6)
+        found = in_different_ways(name)
+        np.testing.assert_allclose(found["half"], found["rounded"], 1e-6)
 
     def test_variables(self, name):
         metric = make(name, name="mine")
@@ -265,8 +289,21 @@ def test_errors():
         keras.metrics.AUC(curve="rok")
     with pytest.raises(ValueError, match=r"IoU's target_class_ids should be from 0 to 1"):
         keras.metrics.IoU(2, [2])
+    with pytest.raises(ValueError, match=r"class_id should be below 3, the size .*; received 3"):
+        keras.metrics.Recall(class_id=3)(*BINARY)
+    with pytest.raises(ValueError, match="only with multi_label=True"):
+        keras.metrics.AUC(num_labels=3)
+    with pytest.raises(ValueError, match=r"num_labels should be the size .* received \(8, 3\)"):
+        keras.metrics.AUC(multi_label=True, num_labels=2)(*BINARY)
     with pytest.warns(UserWarning, match='dtype="float32"'):
         keras.metrics.MeanIoU(3)(*CLASSES, sample_weight=np.full(8, 0.5))
+
+
+def test_adjusted_r2_does_not_count_masked_rows():
+    masked = jnp.asarray(REAL[1])
+    set_mask(masked, jnp.arange(8) < 6)
+    metric = keras.metrics.R2Score(num_regressors=2)
+    close(metric(REAL[0], masked), keras.metrics.R2Score(num_regressors=2)(*part(REAL, slice(6))))
 
 
 def test_a_mean_counts_past_half_precision():
@@ -277,8 +314,94 @@ def test_a_mean_counts_past_half_precision():
     assert float(mean.result()) == 1
 
 
+def test_weights_and_masks_of_single_numbers():
+    """One number per sample is the same with and without an axis of size 1."""
+    y_true, y_pred, weight = np.float32([0, 1, 1]), np.float32([0.2, 0.4, 0.9]), [1.0, 0.0, 3.0]
+    for name in ("MeanSquaredError", "RootMeanSquaredError", "R2Score", "Precision"):
+        make = getattr(keras.metrics, name)
+        column = make()(y_true[:, None], y_pred[:, None], weight)
+        np.testing.assert_allclose(make()(y_true, y_pred[:, None], weight), column, 1e-6)
+        if name != "R2Score":  # which wants two axes, as in Keras
+            np.testing.assert_allclose(make()(y_true, y_pred, weight), column, 1e-6)
+
+
 def test_updates_do_not_leave_the_device():
     metric, data = keras.metrics.SparseCategoricalAccuracy(), [jnp.asarray(x) for x in INDEX]
     metric.update_state(*data)
     with jax.transfer_guard_device_to_host("disallow"):
         metric.update_state(*data)
+
+
+def test_metrics_of_one_kind_share_a_program(compiles):
+    keras.metrics.Precision(name="a").update_state(*BINARY)
+    with compiles() as n:
+        keras.metrics.Precision(name="b", thresholds=None).update_state(*BINARY)
+        assert n.of("_run") == 0
+        metric = keras.metrics.Precision(thresholds=np.array([0.25, 0.75]))
+        metric.update_state(*BINARY)
+        assert n.of("_run") == 1
+    metric.class_id = 1  # a changed argument is another program
+    metric.reset_state()
+    metric.update_state(*BINARY)
+    expected = keras.metrics.Precision(thresholds=[0.25, 0.75], class_id=1)
+    np.testing.assert_array_equal(metric.result(), expected(*BINARY))
+
+
+def test_code_of_users_is_not_compiled():
+    """It may look at values, print, or count batches."""
+    seen = []
+
+    def error(y_true, y_pred):
+        seen.append(float(y_pred[0]))
+        return np.abs(np.asarray(y_true) - np.asarray(y_pred))
+
+    metric = keras.metrics.MeanMetricWrapper(error)
+    for prediction in (1.0, 3.0):
+        metric.update_state(np.zeros(1), np.array([prediction]))
+    assert (seen, float(metric.result())) == ([1.0, 3.0], 2.0)
+
+    class Batches(keras.metrics.Mean):
+        def update_state(self, values):
+            self.batches = getattr(self, "batches", 0) + 1
+            super().update_state(values)
+
+    metric = Batches()
+    metric.update_state([1.0]), metric.update_state([5.0])
+    assert (metric.batches, float(metric.result())) == (2, 3.0)
+
+
+def test_merge_state():
+    total, part = keras.metrics.F1Score(), keras.metrics.F1Score(threshold=0.4)
+    total.update_state(*BINARY)
+    for other in (part, keras.metrics.F1Score(), keras.metrics.Mean(), 3):
+        with pytest.raises(ValueError, match=r"F1Score name=f1_score>.merge_state: metrics should"):
+            total.merge_state([other])
+    with pytest.raises(NotImplementedError, match=r"states of Nested .* `merge_state\(self"):
+        Nested().merge_state([Nested()])
+
+
+def test_metrics_inside_a_layer_of_mixed_precision():
+    class Watched(keras.layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.mean = keras.metrics.Mean(name="mean")
+            self.iou = keras.metrics.MeanIoU(2, dtype="float32")
+
+        def call(self, inputs):
+            self.mean.update_state(inputs)
+            self.iou.update_state(jnp.ones(300), jnp.ones(300))
+            return inputs + keras.ops.cast(self.mean.result(), inputs.dtype)
+
+    layer = Watched(dtype="mixed_bfloat16")
+    for _ in range(3):
+        layer(np.ones((1001, 1)))
+    assert [m.name for m in layer.metrics] == ["mean", layer.iou.name]
+    # bfloat16 can't count above 256.
+    assert (float(layer.mean.count), float(layer.iou.total_cm[1, 1])) == (3003, 900)
+
+
+def test_labels_on_the_host_are_checked():
+    metric = keras.metrics.SparseCategoricalCrossentropy()
+    with pytest.raises(ValueError, match="holds the class 3, but there are 3 classes"):
+        metric.update_state(np.array([0, 3]), np.full((2, 3), 0.3))
+    assert float(metric.count) == 0

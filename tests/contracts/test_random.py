@@ -106,6 +106,7 @@ def test_shuffle_permutes_each_vector():
     [
         (lambda: random.normal((2,), seed=1.5), "seed should be an int, a SeedGenerator or None"),
         (lambda: random.randint((2,), 0, 5, dtype="float32"), "should be a type of integers"),
+        (lambda: random.dropout(np.ones(3, int), 0.5), "dtype of dropout should be a float type"),
         (lambda: random.categorical(np.ones(3), 2), r"of shape \[batch, classes\]"),
     ],
 )

@@ -4,6 +4,7 @@ import contextlib
 import functools
 
 import jax
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
@@ -120,9 +121,9 @@ def numpy_dtype(dtype):
 def result_type(*dtypes) -> str:
     """The dtype of a calculation that mixes `dtypes`.
 
-    JAX's promotion, except that 64-bit types don't arise (they become 32-bit ones) and a Python
-    `float` mixed with integers gives the default float type. Python's `bool`, `int` and `float`
-    stand for literals, which yield to any array type of their kind.
+    JAX's promotion, except that outside its 64-bit mode 64-bit types become 32-bit ones and a
+    Python `float` mixed with integers gives the default float type. Python's `bool`, `int` and
+    `float` stand for literals, which yield to any array type of their kind.
 
     Example:
 
@@ -133,26 +134,24 @@ def result_type(*dtypes) -> str:
     """
     if not dtypes:
         return settings.floatx()
-    return _result_type(
-        settings.floatx(), *(d if d in (bool, int, float) else standardize_dtype(d) for d in dtypes)
-    )
+    names = (d if d in (bool, int, float) else standardize_dtype(d) for d in dtypes)
+    return _result_type(settings.floatx(), has_64_bits(), *names)
 
 
 @functools.lru_cache(maxsize=4096)
-def _result_type(floatx, *dtypes) -> str:
-    from_literal = float in dtypes and not any(
-        d not in (bool, int, float) and is_float_dtype(d) for d in dtypes
-    )
-    if from_literal:
-        return floatx
-    weak = [d for d in dtypes if d in (bool, int, float)]
-    strong: list = [_NARROW.get(d, d) for d in dtypes if d not in (bool, int, float)]
+def _result_type(floatx, wide, *dtypes) -> str:
+    strong = [d for d in dtypes if d not in (bool, int, float)]
+    if wide and strong:
+        kinds = (jnp.dtype(d) if isinstance(d, str) else d for d in dtypes)
+        return jnp.result_type(*kinds).name
+    # No integer type holds both: JAX then goes on with a literal float.
+    no_common = "uint64" in strong and any(d.startswith("int") for d in strong)
+    if (float in dtypes or no_common) and not any(map(is_float_dtype, strong)):
+        return floatx if wide else _NARROW.get(floatx, floatx)
     if not strong:
-        return "int32" if int in weak else "bool"
-    result = functools.reduce(_promote, strong)
-    if result == "bool" and int in weak:
-        return "int32"
-    return result
+        return "int32" if int in dtypes else "bool"
+    result = functools.reduce(_promote, [_NARROW.get(d, d) for d in strong])
+    return "int32" if result == "bool" and int in dtypes else result
 
 
 _INT_ORDER = {"int4": 4, "int8": 8, "int16": 16, "int32": 32}

@@ -212,6 +212,18 @@ class _LossSink(list):
         self.scope.add_loss(pair[1])
 
 
+class SymbolicScope(enter):
+    """Context manager that marks code in which only shapes matter.
+
+    Accepted for compatibility: nothing depends on it, since shapes are found by tracing.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, *args, **kwargs):
+        super().__init__()
+
+
 class name_scope(enter):
     """Context manager: variables made inside get `name/` before their own name.
 

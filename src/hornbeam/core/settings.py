@@ -148,6 +148,13 @@ def is_flash_attention_enabled():
     return _switches["flash_attention"]
 
 
+def enable_unsafe_deserialization():
+    """Accepted for compatibility: loading never runs code that a file holds.
+
+    There is nothing to allow. A Lambda is loaded by giving its function in `custom_objects`.
+    """
+
+
 def is_nnx_enabled():
     """Whether variables are Flax NNX variables: always `False` here."""
     return False

@@ -18,6 +18,7 @@ from jax.typing import DTypeLike
 from . import dtypes, masks
 from .naming import auto_name
 from .objects import Configurable
+from .remat import rematerialize
 from .scope import enter
 from .variable import Variable
 
@@ -266,7 +267,7 @@ class Operation(Configurable):
 
     def rematerialized_call(self, fn, *args, **kwargs):
         """`fn(*args, **kwargs)`, recomputed in the backward pass instead of stored."""
-        return jax.checkpoint(lambda *a: fn(*a, **kwargs))(*args)
+        return rematerialize(functools.partial(fn, *args, **kwargs))
 
     @property
     def input(self):

@@ -3,6 +3,8 @@
 Unlike `jax.tree`, `None` is a leaf here by default, and dicts keep to sorted keys.
 """
 
+import copy
+
 import jax
 
 from .messages import expected
@@ -58,14 +60,21 @@ def flatten_with_path(structure):
     [(('a', 0), 5), (('a', 1), 6)]
     """
     pairs, _ = jax.tree_util.tree_flatten_with_path(structure, is_leaf=_is_leaf)
-    return [(tuple(_key(entry) for entry in path), leaf) for path, leaf in pairs]
+    return [(_path(path, structure), leaf) for path, leaf in pairs]
 
 
-def _key(entry):
-    for attribute in ("key", "idx", "name"):
-        if hasattr(entry, attribute):
-            return getattr(entry, attribute)
-    return str(entry)
+def _path(entries, structure):
+    path = []
+    for entry in entries:
+        if hasattr(entry, "name"):  # fields of named tuples count by their place
+            fields = getattr(structure, "_fields", None)
+            path.append(fields.index(entry.name) if fields else entry.name)
+            structure = getattr(structure, entry.name, None)
+        else:
+            path.append(entry.key if hasattr(entry, "key") else entry.idx)
+            known = isinstance(structure, (dict, list, tuple))
+            structure = structure[path[-1]] if known else None
+    return tuple(path)
 
 
 def map_structure(func, *structures, none_is_leaf=True):
@@ -145,10 +154,10 @@ def lists_to_tuples(structure):
     >>> keras.tree.lists_to_tuples([1, {"a": [2]}])
     (1, {'a': (2,)})
     """
-    if isinstance(structure, dict):
-        return type(structure)((k, lists_to_tuples(v)) for k, v in structure.items())
-    if isinstance(structure, list) or type(structure) is tuple:
-        return tuple(lists_to_tuples(x) for x in structure)
+    if isinstance(structure, list):
+        structure = tuple(structure)
+    if isinstance(structure, (dict, tuple)):
+        return _map_children(lists_to_tuples, structure)
     return structure
 
 
@@ -181,22 +190,25 @@ def traverse(func, structure, top_down=True):
     >>> keras.tree.traverse(lambda x: x * 10 if isinstance(x, int) else None, [1, [2]])
     [10, [20]]
     """
-    if top_down:
-        replacement = func(structure)
-        if replacement is not None:
-            return None if replacement in (MAP_TO_NONE,) else replacement
+    if top_down and (replacement := func(structure)) is not None:
+        return _or_none(replacement)
     if is_nested(structure):
         structure = _map_children(lambda x: traverse(func, x, top_down), structure)
-    if not top_down:
-        replacement = func(structure)
-        if replacement is not None:
-            return None if replacement in (MAP_TO_NONE,) else replacement
+    if not top_down and (replacement := func(structure)) is not None:
+        return _or_none(replacement)
     return structure
+
+
+def _or_none(replacement):
+    none = replacement is MAP_TO_NONE or isinstance(replacement, MAP_TO_NONE)
+    return None if none else replacement
 
 
 def _map_children(func, structure):
     if isinstance(structure, dict):
-        return type(structure)((k, func(v)) for k, v in structure.items())
+        mapped = copy.copy(structure)  # a defaultdict has more to it than its items
+        mapped.update((k, func(v)) for k, v in structure.items())
+        return mapped
     if hasattr(structure, "_fields"):  # a named tuple
         return type(structure)(*map(func, structure))
     return type(structure)(func(x) for x in structure)

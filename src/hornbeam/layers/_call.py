@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .. import dtype_policies
 from ..core import dtypes, masks
 from ..core.messages import unknown_keywords
 from ..core.scope import current, enter
 from ..core.symbolic import KerasTensor, flatten, standardize_shape, tree_map
 from ..core.variable import Variable
+from ..dtype_policies._policy import convert_input
 from ._input_spec import check_input
 
 
@@ -214,7 +214,7 @@ def _convert(value, dtype, everything):
             x = x.value
         if not _is_tensor(x) and not (everything and isinstance(x, (bool, int, float, str))):
             return x
-        converted = dtype_policies.convert_input(x, dtype)
+        converted = convert_input(x, dtype)
         if converted is not x and (mask := masks.get_mask(x)) is not None:
             masks.set_mask(converted, mask)
         return converted

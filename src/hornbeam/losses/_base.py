@@ -45,7 +45,7 @@ class Loss(Configurable):
     # so that an object made from a config is the same in both libraries wherever it can be.
     _unwritten = ("dtype",)
 
-    def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
+    def __init__(self, name=None, reduction: str | None = "sum_over_batch_size", dtype=None):
         self.name = name or auto_name(type(self).__name__)
         self.reduction = one_of(f"{type(self).__name__}'s reduction", reduction, _REDUCTIONS)
         self.dtype_policy = dtype_policies.get(dtype or settings.floatx())
@@ -70,10 +70,8 @@ class Loss(Configurable):
 
     def _values(self, y_true, y_pred, sample_weight):
         mask = masks.get_mask(y_pred)
-        y_pred, y_true = to_arrays(y_pred, self.dtype), to_arrays(y_true, self.dtype)
-        if mask is not None and y_true.shape == mask.shape and y_pred.shape == (*mask.shape, 1):
-            # Not the other way round, which would average over the masked axis.
-            y_true = y_true[..., None]
+        y_true, y_pred = to_arrays(y_true, self.dtype), to_arrays(y_pred, self.dtype)
+        y_true, y_pred = by_position(y_true, y_pred, sample_weight, mask)
         values = jnp.asarray(self.call(y_true, y_pred))
         return values, sample_weight, combine(mask, masks.get_mask(values))
 
@@ -124,13 +122,47 @@ def to_arrays(x, dtype):
     """The arrays in `x`, in `dtype`; whole numbers, which may be class indices, in 32 bits."""
 
     def convert(x):
-        x = jnp.asarray(x if hasattr(x, "dtype") else np.asarray(x, dtype=settings.floatx()))
+        x = jnp.asarray(x)
         narrow = jnp.dtype(dtype).itemsize < 4 and not dtypes.is_float_dtype(x.dtype)
         return x.astype("float32" if narrow else dtype)
 
-    if isinstance(x, (list, tuple)) and not any(hasattr(y, "dtype") for y in jax.tree.leaves(x)):
-        return convert(x)  # numbers written out, not a structure of arrays
-    return jax.tree.map(convert, x)
+    return jax.tree.map(convert, as_leaves(x))
+
+
+def as_leaves(x):
+    """`x` with arrays in the place of numbers and of lists of numbers; other structure stays."""
+
+    def convert(x):
+        if isinstance(x, (jax.Array, np.ndarray, np.generic)):
+            return x
+        return jnp.asarray(x) if hasattr(x, "dtype") else np.asarray(x, dtype=settings.floatx())
+
+    def is_written_out(x):
+        return isinstance(x, (list, tuple)) and not any(map(_has_dtype, jax.tree.leaves(x)))
+
+    return jax.tree.map(convert, x, is_leaf=is_written_out)
+
+
+def _has_dtype(x):
+    return hasattr(x, "dtype")
+
+
+def by_position(y_true, y_pred, sample_weight, mask):
+    """Both with a further axis of size 1 where they have one number for each masked position, or
+    for each weighted sample. A mean over the last axis would mix the positions."""
+    if mask is not None:
+        positions = tuple(mask.shape)
+    elif np.ndim(sample_weight) == 1:
+        positions = np.shape(sample_weight)
+    else:
+        return y_true, y_pred
+
+    def shaped(y):
+        return y[..., None] if getattr(y, "shape", None) == positions else y
+
+    if getattr(y_pred, "shape", None) in (positions, (*positions, 1)):
+        return shaped(y_true), shaped(y_pred)
+    return y_true, y_pred
 
 
 def combine(mask, other):

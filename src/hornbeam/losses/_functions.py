@@ -402,6 +402,11 @@ def categorical_generalized_cross_entropy(y_true, y_pred, q):
     y_true, y_pred = jnp.asarray(y_true), arrays(y_pred, y_pred)[1]
     if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
         y_true = y_true[..., 0]
+    if y_true.shape != y_pred.shape[:-1]:
+        raise ValueError(
+            "y_true should hold class indices in the shape of y_pred without its last axis; "
+            f"received {tuple(y_true.shape)} and {tuple(y_pred.shape)}."
+        )
     p = jnp.take_along_axis(y_pred, y_true.astype("int32")[..., None], axis=-1)[..., 0]
     powered = jnp.where(p > 0, jnp.where(p > 0, p, 1) ** q, 0)  # finite gradient at 0
     return (1 - powered) / q
@@ -486,7 +491,7 @@ def circle(
     ref_labels=None,
     ref_embeddings=None,
     remove_diagonal=True,
-    gamma=80,
+    gamma: float = 80,
     margin=0.4,
 ):
     """Circle loss: pulls embeddings of one class together and pushes those of others away.

@@ -33,19 +33,13 @@ from ._accuracy import (
     sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy,
 )
-from ._base import (
-    Metric,
-)
+from ._auc import AUC
+from ._base import Metric
 from ._confusion import (
-    AUC,
     FalseNegatives,
     FalsePositives,
     Precision,
-    PrecisionAtRecall,
     Recall,
-    RecallAtPrecision,
-    SensitivityAtSpecificity,
-    SpecificityAtSensitivity,
     TrueNegatives,
     TruePositives,
 )
@@ -69,6 +63,12 @@ from ._mean import (
     Mean,
     MeanMetricWrapper,
     Sum,
+)
+from ._rates import (
+    PrecisionAtRecall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
 )
 from ._regression import (
     CategoricalHinge,

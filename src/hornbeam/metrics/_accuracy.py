@@ -99,10 +99,11 @@ def sparse_top_k_categorical_accuracy(y_true, y_pred, k=5, from_sorted_ids=False
     if from_sorted_ids:
         right = jnp.any(y_pred[..., :k] == index, axis=-1)
     else:
-        # Equal scores share the better rank, whatever the order of the classes.
+        # Equal scores share the better rank, whatever the order of the classes; NaN is the worst.
+        y_pred = jnp.where(jnp.isnan(y_pred), -jnp.inf, y_pred)
         classes = jnp.arange(y_pred.shape[-1])
         score = jnp.sum(jnp.where(classes == index, y_pred, 0), axis=-1, keepdims=True)
-        known = (index >= 0) & (index < y_pred.shape[-1]) & jnp.isfinite(score)
+        known = (index >= 0) & (index < y_pred.shape[-1])
         right = known[..., 0] & (jnp.sum(y_pred > score, axis=-1) < k)
     return _as_floats(right[..., None] if has_axis else right)
 
@@ -126,7 +127,7 @@ class Accuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="accuracy", dtype=None):
+    def __init__(self, name: str | None = "accuracy", dtype=None):
         super().__init__(accuracy, name, dtype)
 
 
@@ -146,7 +147,7 @@ class BinaryAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="binary_accuracy", dtype=None, threshold=0.5):
+    def __init__(self, name: str | None = "binary_accuracy", dtype=None, threshold=0.5):
         if threshold is None or not 0 <= threshold <= 1:
             raise ValueError(expected("BinaryAccuracy's threshold", "between 0 and 1", threshold))
         super().__init__(binary_accuracy, name, dtype, threshold=threshold)
@@ -169,7 +170,7 @@ class CategoricalAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="categorical_accuracy", dtype=None):
+    def __init__(self, name: str | None = "categorical_accuracy", dtype=None):
         super().__init__(categorical_accuracy, name, dtype)
 
 
@@ -189,7 +190,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="sparse_categorical_accuracy", dtype=None):
+    def __init__(self, name: str | None = "sparse_categorical_accuracy", dtype=None):
         super().__init__(sparse_categorical_accuracy, name, dtype)
 
 
@@ -210,7 +211,7 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, k=5, name="top_k_categorical_accuracy", dtype=None):
+    def __init__(self, k=5, name: str | None = "top_k_categorical_accuracy", dtype=None):
         super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
         self.k = k
 
@@ -238,7 +239,7 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     def __init__(
         self,
         k=5,
-        name="sparse_top_k_categorical_accuracy",
+        name: str | None = "sparse_top_k_categorical_accuracy",
         dtype=None,
         from_sorted_ids=False,
     ):

@@ -4,6 +4,7 @@ import numpy as np
 
 from .. import dtype_policies, initializers
 from ..core import settings
+from ..core.messages import expected
 from ..core.naming import auto_name
 from ..core.objects import Configurable
 from ..core.scope import functionalize, name_scope
@@ -47,6 +48,8 @@ class Metric(Configurable):
     (5.0, 5.0)
     """
 
+    built = True  # whether the variables exist; some metrics make them in their first batch
+    _adds_up = False  # whether the state of two batches is the sum of their states
     _direction = None  # "up" or "down": which way is better, where that is known
     _unwritten = ()  # arguments that Keras leaves out of configs; see `losses._base.written`
 
@@ -61,6 +64,10 @@ class Metric(Configurable):
         return self.dtype_policy.compute_dtype
 
     # State -----------------------------------------------------------------------------------
+
+    def __setattr__(self, name, value):
+        vars(self).pop("_key", None)  # of the compiled update, which holds the old value
+        super().__setattr__(name, value)
 
     def add_variable(self, shape, initializer, dtype=None, aggregation="sum", name=None):
         """Make a variable that belongs to the metric.
@@ -86,6 +93,7 @@ class Metric(Configurable):
                 shape=shape,
                 dtype=dtype or self.dtype_policy.variable_dtype,
                 trainable=False,
+                autocast=False,  # half precision can't count
                 aggregation=aggregation,
                 name=name,
             )
@@ -116,6 +124,44 @@ class Metric(Configurable):
             variable.assign(np.zeros(variable.shape) if initial is None else initial)
         for metric in nested:
             metric.reset_state()
+
+    def merge_state(self, metrics):
+        """Add the states of metrics of the same kind, such as those of other workers.
+
+        Args:
+            metrics: list of metrics, made with the same arguments.
+
+        Raises:
+            NotImplementedError: if it isn't known that the state adds up, as in classes of yours.
+            ValueError: for metrics of another kind.
+
+        Example:
+
+        >>> parts = [keras.metrics.Mean(), keras.metrics.Mean()]
+        >>> for part, values in zip(parts, ([1.0, 2.0], [6.0])):
+        ...     part.update_state(values)
+        >>> parts[0].merge_state(parts[1:])
+        >>> float(parts[0].result())
+        3.0
+        """
+        metrics = list(metrics)
+        if not self._adds_up:
+            raise NotImplementedError(
+                f"It isn't known how two states of {type(self).__name__} make one: give it a "
+                "method `merge_state(self, metrics)`."
+            )
+        for other in metrics:
+            if type(other) is not type(self) or _kind(other) != _kind(self):
+                raise ValueError(
+                    expected(
+                        f"{self!r}.merge_state: metrics",
+                        "metrics of its class, made with its arguments and updated as it was",
+                        other,
+                    )
+                )
+        for other in metrics:
+            for variable, value in zip(self.variables, other.variables, strict=True):
+                variable.assign_add(value)
 
     # What subclasses write -------------------------------------------------------------------
 
@@ -187,6 +233,11 @@ class Metric(Configurable):
 
     def __str__(self):
         return repr(self)
+
+
+def _kind(metric):
+    """What must be equal in metrics whose states are added."""
+    return {**metric.get_config(), "name": None}, [v.shape for v in metric.variables]
 
 
 def _state_in(value):

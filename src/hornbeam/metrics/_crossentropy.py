@@ -1,5 +1,8 @@
 """Means of crossentropies."""
 
+import jax
+import numpy as np
+
 from ..losses import _functions as f
 from ._mean import MeanMetricWrapper
 
@@ -23,7 +26,11 @@ class BinaryCrossentropy(MeanMetricWrapper):
     _direction = "down"
 
     def __init__(
-        self, name="binary_crossentropy", dtype=None, from_logits=False, label_smoothing=0
+        self,
+        name: str | None = "binary_crossentropy",
+        dtype=None,
+        from_logits=False,
+        label_smoothing: float = 0,
     ):
         super().__init__(
             f.binary_crossentropy,
@@ -57,10 +64,10 @@ class CategoricalCrossentropy(MeanMetricWrapper):
 
     def __init__(
         self,
-        name="categorical_crossentropy",
+        name: str | None = "categorical_crossentropy",
         dtype=None,
         from_logits=False,
-        label_smoothing=0,
+        label_smoothing: float = 0,
         axis=-1,
     ):
         super().__init__(
@@ -97,7 +104,7 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
 
     def __init__(
         self,
-        name="sparse_categorical_crossentropy",
+        name: str | None = "sparse_categorical_crossentropy",
         dtype=None,
         from_logits=False,
         ignore_class=None,
@@ -114,3 +121,13 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         self.from_logits = from_logits
         self.ignore_class = ignore_class
         self.axis = axis
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Take in a batch of labels and predictions, weighted by `sample_weight`.
+
+        Raises:
+            ValueError: for a label on the host that is no class.
+        """
+        if not isinstance(y_true, jax.Array):
+            f.check_labels(y_true, np.shape(y_pred)[self.axis], self.ignore_class)
+        super().update_state(y_true, y_pred, sample_weight)

@@ -6,6 +6,7 @@ from ..core import masks
 from ..core.messages import expected, one_of
 from ..losses._base import to_arrays, weigh
 from ._base import Metric
+from ._compiled import compiled
 
 
 class FBetaScore(Metric):
@@ -26,10 +27,13 @@ class FBetaScore(Metric):
     Array([1., 0.], dtype=float32)
     """
 
+    _adds_up = True
     _direction = "up"
     _sums = ("true_positives", "false_positives", "false_negatives", "intermediate_weights")
 
-    def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", dtype=None):
+    def __init__(
+        self, average=None, beta=1.0, threshold=None, name: str | None = "fbeta_score", dtype=None
+    ):
         super().__init__(dtype=dtype, name=name)
         owner = type(self).__name__
         self.average = one_of(f"{owner}'s average", average, (None, "micro", "macro", "weighted"))
@@ -53,6 +57,7 @@ class FBetaScore(Metric):
             setattr(self, name, self.add_weight(shape, name=name))
         self.built = True
 
+    @compiled
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in a batch of labels and scores, weighted by `sample_weight`."""
         mask = masks.get_mask(y_pred)
@@ -101,5 +106,5 @@ class F1Score(FBetaScore):
     Array([1., 0.], dtype=float32)
     """
 
-    def __init__(self, average=None, threshold=None, name="f1_score", dtype=None):
+    def __init__(self, average=None, threshold=None, name: str | None = "f1_score", dtype=None):
         super().__init__(average=average, threshold=threshold, name=name, dtype=dtype)

@@ -8,6 +8,7 @@ from ..core import dtypes, masks, settings
 from ..core.messages import expected
 from ..losses._base import align, ratio, to_arrays
 from ._base import Metric
+from ._compiled import compiled
 
 
 class IoU(Metric):
@@ -31,6 +32,7 @@ class IoU(Metric):
     0.3333
     """
 
+    _adds_up = True
     _direction = "up"
 
     def __init__(
@@ -63,39 +65,42 @@ class IoU(Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in a batch of labels and predictions, weighted by `sample_weight`."""
+        fractions = dtypes.is_float_dtype(getattr(sample_weight, "dtype", "float32"))
+        if sample_weight is not None and fractions and not dtypes.is_float_dtype(self.dtype):
+            warnings.warn(
+                f"{self!r} counts in {self.dtype}, so sample weights lose what is behind the "
+                'point. Make the metric with dtype="float32" to keep it.',
+                stacklevel=2,
+            )
+        self._add(y_true, y_pred, sample_weight)
+
+    @compiled
+    def _add(self, y_true, y_pred, sample_weight):
         mask = masks.get_mask(y_pred)
-        y_true, y_pred = (to_arrays(y, settings.floatx()) for y in (y_true, y_pred))
-        if not self.sparse_y_true:
-            y_true = jnp.argmax(y_true, axis=self.axis)
-        if not self.sparse_y_pred:
-            y_pred = jnp.argmax(y_pred, axis=self.axis)
-        y_true, y_pred = y_true.astype("int32"), y_pred.astype("int32")
+        y_true, y_pred = self._classes(*(to_arrays(y, settings.floatx()) for y in (y_true, y_pred)))
         if y_true.size != y_pred.size:
             raise ValueError(
                 f"{type(self).__name__} compares class by class; received {tuple(y_true.shape)} "
                 f"labels and {tuple(y_pred.shape)} predictions."
             )
-        y_pred = y_pred.reshape(y_true.shape)
         weights = self._weights(y_true, sample_weight, mask)
-        self.total_cm.assign(
-            self.total_cm.value.at[y_true, y_pred].add(
-                # An index outside the matrix is dropped, also a negative one.
-                jnp.where((y_true >= 0) & (y_pred >= 0), weights, 0),
-                mode="drop",
-            )
-        )
+        y_pred = y_pred.reshape(y_true.shape)
+        # An index outside the matrix is dropped, also a negative one.
+        weights = jnp.where((y_true >= 0) & (y_pred >= 0), weights, 0)
+        self.total_cm.assign(self.total_cm.value.at[y_true, y_pred].add(weights, mode="drop"))
+
+    def _classes(self, y_true, y_pred):
+        """Both as class indices."""
+        if not self.sparse_y_true:
+            y_true = jnp.argmax(y_true, axis=self.axis)
+        if not self.sparse_y_pred:
+            y_pred = jnp.argmax(y_pred, axis=self.axis)
+        return y_true.astype("int32"), y_pred.astype("int32")
 
     def _weights(self, y_true, sample_weight, mask):
         weights = jnp.ones(y_true.shape, self.dtype)
         if sample_weight is not None:
-            sample_weight = align(sample_weight, y_true)
-            if not dtypes.is_float_dtype(self.dtype) and dtypes.is_float_dtype(sample_weight.dtype):
-                warnings.warn(
-                    f"{self!r} counts in {self.dtype}, so sample weights lose what is behind the "
-                    'point. Make the metric with dtype="float32" to keep it.',
-                    stacklevel=4,
-                )
-            weights = weights * sample_weight.astype(self.dtype)
+            weights = weights * align(sample_weight, y_true).astype(self.dtype)
         if mask is not None:
             weights = jnp.where(align(mask, y_true, "The mask"), weights, 0)
         if self.ignore_class is not None:
@@ -236,10 +241,5 @@ class BinaryIoU(IoU):
         super().__init__(2, target_class_ids, name, dtype)
         self.threshold = threshold
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        """Take in a batch of labels 0 and 1 and scores, weighted by `sample_weight`."""
-        mask = masks.get_mask(y_pred)
-        found = (to_arrays(y_pred, settings.floatx()) >= self.threshold).astype("int32")
-        if mask is not None:
-            masks.set_mask(found, mask)
-        super().update_state(y_true, found, sample_weight)
+    def _classes(self, y_true, y_pred):
+        return y_true.astype("int32"), (y_pred >= self.threshold).astype("int32")

@@ -3,8 +3,9 @@
 import jax.numpy as jnp
 
 from ..core import masks, objects
-from ..losses._base import combine, ratio, to_arrays, weigh
+from ..losses._base import by_position, combine, ratio, to_arrays, weigh
 from ._base import Metric
+from ._compiled import compiled
 
 
 class Mean(Metric):
@@ -24,11 +25,14 @@ class Mean(Metric):
     2.0
     """
 
+    _adds_up = True
+
     def __init__(self, name: str | None = "mean", dtype=None):
         super().__init__(dtype=dtype, name=name)
         self.total = self.add_weight(name="total")
         self.count = self.add_weight(name="count")
 
+    @compiled
     def update_state(self, values, sample_weight=None):
         """Take in an array of values, weighted by `sample_weight`."""
         self._add(to_arrays(values, self.dtype), sample_weight, masks.get_mask(values))
@@ -65,10 +69,13 @@ class Sum(Metric):
     (9.0, 10.0)
     """
 
-    def __init__(self, name="sum", dtype=None):
+    _adds_up = True
+
+    def __init__(self, name: str | None = "sum", dtype=None):
         super().__init__(dtype=dtype, name=name)
         self.total = self.add_weight(name="total")
 
+    @compiled
     def update_state(self, values, sample_weight=None):
         """Take in an array of values, weighted by `sample_weight`."""
         values, _, _ = weigh(to_arrays(values, self.dtype), sample_weight, masks.get_mask(values))
@@ -105,10 +112,12 @@ class MeanMetricWrapper(Mean):
         """The function."""
         return self._fn
 
+    @compiled
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in a batch of labels and predictions, weighted by `sample_weight`."""
         mask = masks.get_mask(y_pred)
         y_true, y_pred = to_arrays(y_true, self.dtype), to_arrays(y_pred, self.dtype)
+        y_true, y_pred = by_position(y_true, y_pred, sample_weight, mask)
         values = jnp.asarray(self._fn(y_true, y_pred, **self._fn_kwargs))
         self._add(values, sample_weight, combine(mask, masks.get_mask(values)))
 

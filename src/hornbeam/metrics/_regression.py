@@ -7,6 +7,7 @@ from ..core.messages import expected, one_of
 from ..losses import _functions as f
 from ..losses._base import to_arrays, weigh
 from ._base import Metric
+from ._compiled import compiled
 from ._mean import Mean, MeanMetricWrapper
 
 
@@ -26,7 +27,7 @@ class MeanSquaredError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="mean_squared_error", dtype=None):
+    def __init__(self, name: str | None = "mean_squared_error", dtype=None):
         super().__init__(f.mean_squared_error, name, dtype)
 
 
@@ -46,7 +47,7 @@ class MeanAbsoluteError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="mean_absolute_error", dtype=None):
+    def __init__(self, name: str | None = "mean_absolute_error", dtype=None):
         super().__init__(f.mean_absolute_error, name, dtype)
 
 
@@ -66,7 +67,7 @@ class MeanAbsolutePercentageError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="mean_absolute_percentage_error", dtype=None):
+    def __init__(self, name: str | None = "mean_absolute_percentage_error", dtype=None):
         super().__init__(f.mean_absolute_percentage_error, name, dtype)
 
 
@@ -86,7 +87,7 @@ class MeanSquaredLogarithmicError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="mean_squared_logarithmic_error", dtype=None):
+    def __init__(self, name: str | None = "mean_squared_logarithmic_error", dtype=None):
         super().__init__(f.mean_squared_logarithmic_error, name, dtype)
 
 
@@ -106,7 +107,7 @@ class LogCoshError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="logcosh", dtype=None):
+    def __init__(self, name: str | None = "logcosh", dtype=None):
         super().__init__(f.log_cosh, name, dtype)
 
 
@@ -126,7 +127,7 @@ class Poisson(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="poisson", dtype=None):
+    def __init__(self, name: str | None = "poisson", dtype=None):
         super().__init__(f.poisson, name, dtype)
 
 
@@ -146,7 +147,7 @@ class KLDivergence(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="kl_divergence", dtype=None):
+    def __init__(self, name: str | None = "kl_divergence", dtype=None):
         super().__init__(f.kl_divergence, name, dtype)
 
 
@@ -166,7 +167,7 @@ class Hinge(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="hinge", dtype=None):
+    def __init__(self, name: str | None = "hinge", dtype=None):
         super().__init__(f.hinge, name, dtype)
 
 
@@ -186,7 +187,7 @@ class SquaredHinge(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="squared_hinge", dtype=None):
+    def __init__(self, name: str | None = "squared_hinge", dtype=None):
         super().__init__(f.squared_hinge, name, dtype)
 
 
@@ -206,7 +207,7 @@ class CategoricalHinge(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="categorical_hinge", dtype=None):
+    def __init__(self, name: str | None = "categorical_hinge", dtype=None):
         super().__init__(f.categorical_hinge, name, dtype)
 
 
@@ -228,7 +229,7 @@ class CosineSimilarity(MeanMetricWrapper):
     _direction = "up"
     _unwritten = ("axis",)
 
-    def __init__(self, name="cosine_similarity", dtype=None, axis=-1):
+    def __init__(self, name: str | None = "cosine_similarity", dtype=None, axis=-1):
         super().__init__(cosine_of_angle, name, dtype, axis=axis)
         self.axis = axis
 
@@ -249,9 +250,10 @@ class RootMeanSquaredError(Mean):
 
     _direction = "down"
 
-    def __init__(self, name="root_mean_squared_error", dtype=None):
+    def __init__(self, name: str | None = "root_mean_squared_error", dtype=None):
         super().__init__(name=name, dtype=dtype)
 
+    @compiled
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in a batch of labels and predictions, weighted by `sample_weight`."""
         mask = masks.get_mask(y_pred)
@@ -286,13 +288,14 @@ class R2Score(Metric):
     0.5
     """
 
+    _adds_up = True
     _direction = "up"
 
     def __init__(
         self,
-        class_aggregation="uniform_average",
+        class_aggregation: str | None = "uniform_average",
         num_regressors=0,
-        name="r2_score",
+        name: str | None = "r2_score",
         dtype=None,
     ):
         super().__init__(dtype=dtype, name=name)
@@ -321,21 +324,24 @@ class R2Score(Metric):
         self.count = self.add_weight(shape, name="count")
         self.built = True
 
+    @compiled
     def update_state(self, y_true, y_pred, sample_weight=None):
         """Take in a batch of labels and predictions, weighted by `sample_weight`."""
         mask = masks.get_mask(y_pred)
-        y_true, y_pred = to_arrays(y_true, self.dtype), to_arrays(y_pred, self.dtype)
+        y_true, y_pred = f.squeeze_to_same_rank(
+            to_arrays(y_true, self.dtype), to_arrays(y_pred, self.dtype)
+        )
         if not self.built:
             self.build(y_true.shape, y_pred.shape)
-        weighted, weights, _ = weigh(y_true, sample_weight, mask)
+        weighted, weights, mask = weigh(y_true, sample_weight, mask)
         if weights is None:
             weights = jnp.ones_like(y_true)
         self.squared_sum.assign_add(jnp.sum(weighted * y_true, axis=0))
         self.sum.assign_add(jnp.sum(weighted, axis=0))
         self.total_mse.assign_add(jnp.sum(weights * jnp.square(y_true - y_pred), axis=0))
         self.count.assign_add(jnp.sum(weights, axis=0))
-        # Keras counts every output of a sample here, which the adjusted score depends on.
-        self.num_samples.assign_add(y_true.size)
+        # As in Keras, every output of a sample counts, which the adjusted score depends on.
+        self.num_samples.assign_add(y_true.size if mask is None else jnp.sum(mask))
 
     def result(self):
         """The score so far."""
@@ -413,7 +419,7 @@ class PearsonCorrelation(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="pearson_correlation", dtype=None, axis=-1):
+    def __init__(self, name: str | None = "pearson_correlation", dtype=None, axis=-1):
         super().__init__(pearson_correlation, name, dtype, axis=axis)
         self.axis = axis
 
@@ -435,6 +441,6 @@ class ConcordanceCorrelation(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="concordance_correlation", dtype=None, axis=-1):
+    def __init__(self, name: str | None = "concordance_correlation", dtype=None, axis=-1):
         super().__init__(concordance_correlation, name, dtype, axis=axis)
         self.axis = axis

@@ -2,12 +2,12 @@
 
 import jax
 
-from .. import dtype_policies
 from ..core import dtypes, masks
 from ..core.graph import replay, sort_nodes
 from ..core.messages import did_you_mean
 from ..core.symbolic import KerasTensor, Operation, standardize_shape, tree_map
 from ..core.tree import is_shape
+from ..dtype_policies._policy import convert_input
 from ..layers import Input
 
 
@@ -161,7 +161,7 @@ def _fitted(value, tensor):
     """The array with a last axis of size 1 added or dropped, and integers made floats, if the
     input asks for it."""
     mask = masks.get_mask(value)
-    value = dtype_policies.convert_input(value, None)
+    value = convert_input(value, None)
     dtype = str(value.dtype)
     if dtype != tensor.dtype and tensor.dtype != "string":
         both_float = dtypes.is_float_dtype(tensor.dtype) and dtypes.is_float_dtype(dtype)

@@ -20,6 +20,7 @@ from ..core.settings import (
 )
 from ..core.symbolic import is_keras_tensor
 from ..data import PyDataset
+from . import legacy
 from ._arrays import normalize, pad_sequences, to_categorical
 from ._batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from ._graph import get_source_inputs
@@ -44,6 +45,7 @@ __all__ = [
     "get_source_inputs",
     "is_interactive_logging_enabled",
     "is_keras_tensor",
+    "legacy",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",

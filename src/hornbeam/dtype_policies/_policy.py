@@ -1,15 +1,21 @@
-"""Dtype policies: in which type a layer computes, and in which it keeps its variables."""
+"""`DTypePolicy`: in which type a layer computes, and in which it keeps its variables."""
 
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from .core import dtypes, objects, settings
-from .core.messages import expected
-from .core.objects import Configurable
+from ..core import dtypes, objects, settings
+from ..core.messages import expected
+from ..core.objects import Configurable
 
-_default: "DTypePolicy | None" = None
+# The policy of layers that are given none, or `None` for that of `keras.config.floatx()`.
+_default: "dict[str, DTypePolicy | None]" = {"policy": None}
+
+
+def dtype_policy():
+    """The policy of layers that are given none: by default that of `keras.config.floatx()`."""
+    return _default["policy"] or DTypePolicy(settings.floatx())
 
 
 class DTypePolicy(Configurable):
@@ -29,7 +35,7 @@ class DTypePolicy(Configurable):
     quantization_mode = None
 
     def __init__(self, name=None):
-        name = name or dtype_policy().name
+        name = dtype_policy().name if name is None else name
         if not isinstance(name, str):
             raise TypeError(expected("DTypePolicy's name", "a string", name))
         self._name = name
@@ -62,7 +68,7 @@ class DTypePolicy(Configurable):
         return convert_input(x, dtype if autocast else None)
 
     def __repr__(self):
-        return f'<DTypePolicy "{self.name}">'
+        return f'<{type(self).__name__} "{self.name}">'
 
     def __eq__(self, other):
         return type(other) is type(self) and other.get_config() == self.get_config()
@@ -96,50 +102,6 @@ def convert_input(x, dtype) -> Any:
     if dtype is None or x.dtype == dtype or not dtypes.is_float_dtype(x.dtype):
         return x
     return x.astype(dtype)
-
-
-def dtype_policy():
-    """The policy of layers that are given none: by default that of `keras.config.floatx()`."""
-    return _default or DTypePolicy(settings.floatx())
-
-
-def set_dtype_policy(policy):
-    """Set the policy of layers that are given none.
-
-    Args:
-        policy: a `DTypePolicy` or its name, such as `"mixed_bfloat16"`; `None` goes back to
-            `keras.config.floatx()`.
-    """
-    global _default
-    _default = None if policy is None else get(policy)
-
-
-def get(identifier) -> DTypePolicy:
-    """The policy that a name, a config or a policy means; `None` means the default one."""
-    if identifier is None:
-        return dtype_policy()
-    if isinstance(identifier, DTypePolicy):
-        return identifier
-    if isinstance(identifier, dict):
-        return deserialize(identifier)
-    if isinstance(identifier, str):
-        return DTypePolicy(identifier)
-    try:
-        return DTypePolicy(dtypes.standardize_dtype(identifier))
-    except (TypeError, ValueError):
-        raise ValueError(
-            expected("dtype", "the name of a number type or a DTypePolicy", identifier)
-        ) from None
-
-
-def serialize(dtype_policy):
-    """The policy as plain data."""
-    return objects.serialize(dtype_policy)
-
-
-def deserialize(config, custom_objects=None):
-    """The policy that `serialize` described."""
-    return objects.deserialize(config, custom_objects)
 
 
 objects.publish("keras", globals(), ["DTypePolicy", "FloatDTypePolicy"])

@@ -1,0 +1,5 @@
+"""What remains of Keras 2."""
+
+from . import saving
+
+__all__ = ["saving"]
