@@ -5,6 +5,7 @@ import os
 import pathlib
 import sys
 
+import hypothesis
 import pytest
 
 # One device and the same kernels everywhere, unless asked otherwise (JAX_PLATFORMS=cuda make test).
@@ -19,14 +20,21 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 pytest.register_assert_rewrite("helpers")
 
+# The same few examples every time. HYPOTHESIS_PROFILE=long looks at many new ones.
+hypothesis.settings.register_profile(
+    "quick", max_examples=10, derandomize=True, database=None, deadline=None
+)
+hypothesis.settings.register_profile("long", max_examples=1000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
 
 @pytest.fixture(autouse=True)
 def fresh_state():
-    """Automatic names, flags and seeds start over, so that tests pass in any order."""
-    yield
-    utils = sys.modules.get("hornbeam.utils")  # absent after tests that only read the source
+    """Automatic names, flags and seeds start over, so that tests pass in any order, every time."""
+    utils = sys.modules.get("hornbeam.utils")  # absent in tests that only read the source
     if utils is not None:
         utils.clear_session(free_memory=False)  # collecting garbage takes longer than most tests
+        utils.set_random_seed(0)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -40,9 +48,10 @@ def free_memory():
 
 
 @pytest.fixture(scope="module")
-def unoptimized():
-    """For files of many programs that run once: XLA compiles them faster, to slower code."""
-    import jax  # here, because some tests only read the source
+def quick_compiles():
+    """For files that run hundreds of small programs a few times each, where XLA's care would take
+    longer than it saves: `pytestmark = pytest.mark.usefixtures("quick_compiles")`."""
+    import jax
 
     jax.config.update("jax_disable_most_optimizations", True)
     yield

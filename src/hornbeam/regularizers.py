@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import jax.numpy as jnp
 
 from .core import objects
@@ -39,7 +40,7 @@ class Regularizer(Configurable):
     8.5
     """
 
-    def __call__(self, x):
+    def __call__(self, x) -> float | jax.Array:
         """The penalty for `x`."""
         return 0.0
 

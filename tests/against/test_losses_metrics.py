@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import keras as real
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings, strategies
+from hypothesis import given, strategies
 
 import hornbeam as keras
 
-pytestmark = pytest.mark.usefixtures("unoptimized")
+pytestmark = pytest.mark.usefixtures("quick_compiles")
 
 RANDOM = np.random.RandomState(3)
 T = RANDOM.rand(6, 4).astype("float32")
@@ -238,13 +238,7 @@ def same_number(ours, theirs):
     np.testing.assert_allclose(ours, np.reshape(theirs, np.shape(ours)), rtol=1e-5, atol=1e-6)
 
 
-quick = settings(
-    max_examples=25, derandomize=True, deadline=None, database=None, phases=[Phase.generate]
-)
-
-
 # Integer predictions aren't among these: Keras casts labels to the type of predictions.
-@quick
 @given(inputs(ELEMENTWISE, ["floats", "half", "NaN", "infinite", "zeros"]))
 def test_losses_of_any_input(case):
     name, (true, pred), true_kind, pred_kind = case
@@ -256,7 +250,6 @@ def test_losses_of_any_input(case):
     same_number(*(lambda k=k: getattr(k.losses, name)()(y_true, y_pred) for k in (keras, real)))
 
 
-@quick
 @given(inputs(COUNTS, ["floats", "NaN", "infinite", "zeros"]))
 def test_metrics_of_any_input(case):
     name, (true, pred), true_kind, pred_kind = case

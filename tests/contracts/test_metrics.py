@@ -13,7 +13,7 @@ import hornbeam as keras
 from hornbeam.core.masks import set_mask
 from hornbeam.metrics._accuracy import accuracy_for
 
-pytestmark = pytest.mark.usefixtures("unoptimized")
+pytestmark = pytest.mark.usefixtures("quick_compiles")
 
 RANDOM = np.random.RandomState(0)
 

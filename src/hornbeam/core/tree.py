@@ -8,6 +8,7 @@ import copy
 import jax
 
 from .messages import expected
+from .variable import Variable
 
 # One int for all axes, or one per axis.
 Ints = int | list[int] | tuple[int, ...]
@@ -20,12 +21,12 @@ class MAP_TO_NONE:
         pass
 
 
-def _is_none(x):
-    return x is None
+def _is_leaf(x):
+    return x is None or isinstance(x, Variable)
 
 
 def _flatten(structure):
-    return jax.tree.flatten(structure, is_leaf=_is_none)
+    return jax.tree.flatten(structure, is_leaf=_is_leaf)
 
 
 def is_nested(structure):
@@ -36,7 +37,7 @@ def is_nested(structure):
     >>> keras.tree.is_nested([1]), keras.tree.is_nested(1)
     (True, False)
     """
-    return not jax.tree_util.all_leaves([structure], is_leaf=_is_none)
+    return not jax.tree_util.all_leaves([structure], is_leaf=_is_leaf)
 
 
 def flatten(structure):
@@ -58,7 +59,7 @@ def flatten_with_path(structure):
     >>> keras.tree.flatten_with_path({"a": [5, 6]})
     [(('a', 0), 5), (('a', 1), 6)]
     """
-    pairs, _ = jax.tree_util.tree_flatten_with_path(structure, is_leaf=_is_none)
+    pairs, _ = jax.tree_util.tree_flatten_with_path(structure, is_leaf=_is_leaf)
     return [(_path(path, structure), leaf) for path, leaf in pairs]
 
 
@@ -70,9 +71,9 @@ def _path(entries, structure):
             path.append(fields.index(entry.name) if fields else entry.name)
             structure = getattr(structure, entry.name, None)
         else:
-            path.append(entry.key if hasattr(entry, "key") else entry.idx)
-            known = isinstance(structure, (dict, list, tuple))
-            structure = structure[path[-1]] if known else None
+            key = entry.key if hasattr(entry, "key") else entry.idx
+            path.append(key)
+            structure = structure[key] if isinstance(structure, (dict, list, tuple)) else None
     return tuple(path)
 
 
@@ -95,7 +96,7 @@ def map_structure(func, *structures, none_is_leaf=True):
         raise ValueError("map_structure needs at least one structure.")
     for other in structures[1:]:
         assert_same_structure(structures[0], other)
-    return jax.tree.map(func, *structures, is_leaf=_is_none if none_is_leaf else None)
+    return jax.tree.map(func, *structures, is_leaf=_is_leaf if none_is_leaf else None)
 
 
 def map_structure_up_to(shallow_structure, func, *structures):

@@ -45,7 +45,7 @@ class Loss(Configurable):
     # so that an object made from a config is the same in both libraries wherever it can be.
     _unwritten = ("dtype",)
 
-    def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
+    def __init__(self, name=None, reduction: str | None = "sum_over_batch_size", dtype=None):
         self.name = name or auto_name(type(self).__name__)
         self.reduction = one_of(f"{type(self).__name__}'s reduction", reduction, _REDUCTIONS)
         self.dtype_policy = dtype_policies.get(dtype or settings.floatx())
@@ -215,7 +215,9 @@ def weigh(values, sample_weight=None, mask=None):
     return values, sample_weight, mask
 
 
-def total_and_count(values, sample_weight=None, mask=None, reduction="sum_over_batch_size"):
+def total_and_count(
+    values, sample_weight=None, mask=None, reduction: str | None = "sum_over_batch_size"
+):
     """The sum of the weighted values, and what a reduction divides it by.
 
     The count is that of the values that aren't masked, the sum of their weights for
@@ -231,7 +233,9 @@ def total_and_count(values, sample_weight=None, mask=None, reduction="sum_over_b
     return total, values.size if counted is None else jnp.sum(counted, dtype=dtype)
 
 
-def reduce_weighted(values, sample_weight=None, mask=None, reduction="sum_over_batch_size"):
+def reduce_weighted(
+    values, sample_weight=None, mask=None, reduction: str | None = "sum_over_batch_size"
+):
     """The weighted values, reduced to a number unless `reduction` is `"none"` or `None`."""
     if reduction in ("none", None):
         return weigh(values, sample_weight, mask)[0]

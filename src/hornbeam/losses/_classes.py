@@ -1,5 +1,7 @@
 """Losses as objects: a function, its arguments, and a reduction."""
 
+from collections.abc import Sequence
+
 from ..core.messages import expected
 from . import _functions as f
 from ._base import FunctionLoss
@@ -17,7 +19,12 @@ class MeanSquaredError(FunctionLoss):
 
     function = staticmethod(f.mean_squared_error)
 
-    def __init__(self, reduction="sum_over_batch_size", name="mean_squared_error", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_squared_error",
+        dtype=None,
+    ):
         super().__init__(name, reduction, dtype)
 
 
@@ -33,7 +40,12 @@ class MeanAbsoluteError(FunctionLoss):
 
     function = staticmethod(f.mean_absolute_error)
 
-    def __init__(self, reduction="sum_over_batch_size", name="mean_absolute_error", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_absolute_error",
+        dtype=None,
+    ):
         super().__init__(name, reduction, dtype)
 
 
@@ -50,7 +62,10 @@ class MeanAbsolutePercentageError(FunctionLoss):
     function = staticmethod(f.mean_absolute_percentage_error)
 
     def __init__(
-        self, reduction="sum_over_batch_size", name="mean_absolute_percentage_error", dtype=None
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_absolute_percentage_error",
+        dtype=None,
     ):
         super().__init__(name, reduction, dtype)
 
@@ -68,7 +83,10 @@ class MeanSquaredLogarithmicError(FunctionLoss):
     function = staticmethod(f.mean_squared_logarithmic_error)
 
     def __init__(
-        self, reduction="sum_over_batch_size", name="mean_squared_logarithmic_error", dtype=None
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "mean_squared_logarithmic_error",
+        dtype=None,
     ):
         super().__init__(name, reduction, dtype)
 
@@ -89,7 +107,13 @@ class Huber(FunctionLoss):
     function = staticmethod(f.huber)
     _unwritten = ("dtype", "delta")
 
-    def __init__(self, delta=1.0, reduction="sum_over_batch_size", name="huber_loss", dtype=None):
+    def __init__(
+        self,
+        delta=1.0,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "huber_loss",
+        dtype=None,
+    ):
         super().__init__(name, reduction, dtype)
         self.delta = delta
 
@@ -106,7 +130,12 @@ class LogCosh(FunctionLoss):
 
     function = staticmethod(f.log_cosh)
 
-    def __init__(self, reduction="sum_over_batch_size", name="log_cosh", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "log_cosh",
+        dtype=None,
+    ):
         super().__init__(name, reduction, dtype)
 
 
@@ -122,7 +151,12 @@ class Poisson(FunctionLoss):
 
     function = staticmethod(f.poisson)
 
-    def __init__(self, reduction="sum_over_batch_size", name="poisson", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "poisson",
+        dtype=None,
+    ):
         super().__init__(name, reduction, dtype)
 
 
@@ -138,7 +172,12 @@ class KLDivergence(FunctionLoss):
 
     function = staticmethod(f.kl_divergence)
 
-    def __init__(self, reduction="sum_over_batch_size", name="kl_divergence", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "kl_divergence",
+        dtype=None,
+    ):
         super().__init__(name, reduction, dtype)
 
 
@@ -159,7 +198,11 @@ class CosineSimilarity(FunctionLoss):
     _unwritten = ("dtype", "axis")
 
     def __init__(
-        self, axis=-1, reduction="sum_over_batch_size", name="cosine_similarity", dtype=None
+        self,
+        axis=-1,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "cosine_similarity",
+        dtype=None,
     ):
         super().__init__(name, reduction, dtype)
         self.axis = axis
@@ -177,7 +220,9 @@ class Hinge(FunctionLoss):
 
     function = staticmethod(f.hinge)
 
-    def __init__(self, reduction="sum_over_batch_size", name="hinge", dtype=None):
+    def __init__(
+        self, reduction: str | None = "sum_over_batch_size", name: str | None = "hinge", dtype=None
+    ):
         super().__init__(name, reduction, dtype)
 
 
@@ -193,7 +238,12 @@ class SquaredHinge(FunctionLoss):
 
     function = staticmethod(f.squared_hinge)
 
-    def __init__(self, reduction="sum_over_batch_size", name="squared_hinge", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "squared_hinge",
+        dtype=None,
+    ):
         super().__init__(name, reduction, dtype)
 
 
@@ -209,7 +259,12 @@ class CategoricalHinge(FunctionLoss):
 
     function = staticmethod(f.categorical_hinge)
 
-    def __init__(self, reduction="sum_over_batch_size", name="categorical_hinge", dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "categorical_hinge",
+        dtype=None,
+    ):
         super().__init__(name, reduction, dtype)
 
 
@@ -235,8 +290,8 @@ class BinaryCrossentropy(FunctionLoss):
         from_logits=False,
         label_smoothing=0.0,
         axis=-1,
-        reduction="sum_over_batch_size",
-        name="binary_crossentropy",
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "binary_crossentropy",
         dtype=None,
     ):
         super().__init__(name, reduction, dtype)
@@ -273,8 +328,8 @@ class BinaryFocalCrossentropy(FunctionLoss):
         from_logits=False,
         label_smoothing=0.0,
         axis=-1,
-        reduction="sum_over_batch_size",
-        name="binary_focal_crossentropy",
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "binary_focal_crossentropy",
         dtype=None,
     ):
         super().__init__(name, reduction, dtype)
@@ -308,8 +363,8 @@ class CategoricalCrossentropy(FunctionLoss):
         from_logits=False,
         label_smoothing=0.0,
         axis=-1,
-        reduction="sum_over_batch_size",
-        name="categorical_crossentropy",
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "categorical_crossentropy",
         dtype=None,
     ):
         super().__init__(name, reduction, dtype)
@@ -339,13 +394,13 @@ class CategoricalFocalCrossentropy(FunctionLoss):
 
     def __init__(
         self,
-        alpha=0.25,
+        alpha: float | Sequence[float] = 0.25,
         gamma=2.0,
         from_logits=False,
         label_smoothing=0.0,
         axis=-1,
-        reduction="sum_over_batch_size",
-        name="categorical_focal_crossentropy",
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "categorical_focal_crossentropy",
         dtype=None,
     ):
         super().__init__(name, reduction, dtype)
@@ -378,9 +433,9 @@ class SparseCategoricalCrossentropy(FunctionLoss):
         self,
         from_logits=False,
         ignore_class=None,
-        reduction="sum_over_batch_size",
+        reduction: str | None = "sum_over_batch_size",
         axis=-1,
-        name="sparse_categorical_crossentropy",
+        name: str | None = "sparse_categorical_crossentropy",
         dtype=None,
     ):
         super().__init__(name, reduction, dtype)
@@ -407,8 +462,8 @@ class CategoricalGeneralizedCrossEntropy(FunctionLoss):
     def __init__(
         self,
         q=0.5,
-        reduction="sum_over_batch_size",
-        name="categorical_generalized_cross_entropy",
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "categorical_generalized_cross_entropy",
         dtype=None,
     ):
         if not 0 < q < 1:
@@ -434,7 +489,13 @@ class Dice(FunctionLoss):
 
     function = staticmethod(f.dice)
 
-    def __init__(self, reduction="sum_over_batch_size", name="dice", axis=None, dtype=None):
+    def __init__(
+        self,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "dice",
+        axis=None,
+        dtype=None,
+    ):
         super().__init__(name, reduction, dtype)
         self.axis = axis
 
@@ -460,8 +521,8 @@ class Tversky(FunctionLoss):
         self,
         alpha=0.5,
         beta=0.5,
-        reduction="sum_over_batch_size",
-        name="tversky",
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "tversky",
         axis=None,
         dtype=None,
     ):
@@ -493,8 +554,8 @@ class Circle(FunctionLoss):
         gamma=80.0,
         margin=0.4,
         remove_diagonal=True,
-        reduction="sum_over_batch_size",
-        name="circle",
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "circle",
         dtype=None,
     ):
         super().__init__(name, reduction, dtype)
@@ -515,5 +576,7 @@ class CTC(FunctionLoss):
 
     function = staticmethod(f.ctc)
 
-    def __init__(self, reduction="sum_over_batch_size", name="ctc", dtype=None):
+    def __init__(
+        self, reduction: str | None = "sum_over_batch_size", name: str | None = "ctc", dtype=None
+    ):
         super().__init__(name, reduction, dtype)

@@ -491,7 +491,7 @@ def circle(
     ref_labels=None,
     ref_embeddings=None,
     remove_diagonal=True,
-    gamma=80,
+    gamma: float = 80,
     margin=0.4,
 ):
     """Circle loss: pulls embeddings of one class together and pushes those of others away.

@@ -127,7 +127,7 @@ class Accuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="accuracy", dtype=None):
+    def __init__(self, name: str | None = "accuracy", dtype=None):
         super().__init__(accuracy, name, dtype)
 
 
@@ -147,7 +147,7 @@ class BinaryAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="binary_accuracy", dtype=None, threshold=0.5):
+    def __init__(self, name: str | None = "binary_accuracy", dtype=None, threshold=0.5):
         if threshold is None or not 0 <= threshold <= 1:
             raise ValueError(expected("BinaryAccuracy's threshold", "between 0 and 1", threshold))
         super().__init__(binary_accuracy, name, dtype, threshold=threshold)
@@ -170,7 +170,7 @@ class CategoricalAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="categorical_accuracy", dtype=None):
+    def __init__(self, name: str | None = "categorical_accuracy", dtype=None):
         super().__init__(categorical_accuracy, name, dtype)
 
 
@@ -190,7 +190,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="sparse_categorical_accuracy", dtype=None):
+    def __init__(self, name: str | None = "sparse_categorical_accuracy", dtype=None):
         super().__init__(sparse_categorical_accuracy, name, dtype)
 
 
@@ -211,7 +211,7 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, k=5, name="top_k_categorical_accuracy", dtype=None):
+    def __init__(self, k=5, name: str | None = "top_k_categorical_accuracy", dtype=None):
         super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
         self.k = k
 
@@ -239,7 +239,7 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     def __init__(
         self,
         k=5,
-        name="sparse_top_k_categorical_accuracy",
+        name: str | None = "sparse_top_k_categorical_accuracy",
         dtype=None,
         from_sorted_ids=False,
     ):

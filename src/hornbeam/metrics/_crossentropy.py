@@ -26,7 +26,11 @@ class BinaryCrossentropy(MeanMetricWrapper):
     _direction = "down"
 
     def __init__(
-        self, name="binary_crossentropy", dtype=None, from_logits=False, label_smoothing=0
+        self,
+        name: str | None = "binary_crossentropy",
+        dtype=None,
+        from_logits=False,
+        label_smoothing: float = 0,
     ):
         super().__init__(
             f.binary_crossentropy,
@@ -60,10 +64,10 @@ class CategoricalCrossentropy(MeanMetricWrapper):
 
     def __init__(
         self,
-        name="categorical_crossentropy",
+        name: str | None = "categorical_crossentropy",
         dtype=None,
         from_logits=False,
-        label_smoothing=0,
+        label_smoothing: float = 0,
         axis=-1,
     ):
         super().__init__(
@@ -100,7 +104,7 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
 
     def __init__(
         self,
-        name="sparse_categorical_crossentropy",
+        name: str | None = "sparse_categorical_crossentropy",
         dtype=None,
         from_logits=False,
         ignore_class=None,

@@ -31,7 +31,9 @@ class FBetaScore(Metric):
     _direction = "up"
     _sums = ("true_positives", "false_positives", "false_negatives", "intermediate_weights")
 
-    def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", dtype=None):
+    def __init__(
+        self, average=None, beta=1.0, threshold=None, name: str | None = "fbeta_score", dtype=None
+    ):
         super().__init__(dtype=dtype, name=name)
         owner = type(self).__name__
         self.average = one_of(f"{owner}'s average", average, (None, "micro", "macro", "weighted"))
@@ -104,5 +106,5 @@ class F1Score(FBetaScore):
     Array([1., 0.], dtype=float32)
     """
 
-    def __init__(self, average=None, threshold=None, name="f1_score", dtype=None):
+    def __init__(self, average=None, threshold=None, name: str | None = "f1_score", dtype=None):
         super().__init__(average=average, threshold=threshold, name=name, dtype=dtype)

@@ -71,7 +71,7 @@ class Sum(Metric):
 
     _adds_up = True
 
-    def __init__(self, name="sum", dtype=None):
+    def __init__(self, name: str | None = "sum", dtype=None):
         super().__init__(dtype=dtype, name=name)
         self.total = self.add_weight(name="total")
 

@@ -27,7 +27,7 @@ class MeanSquaredError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="mean_squared_error", dtype=None):
+    def __init__(self, name: str | None = "mean_squared_error", dtype=None):
         super().__init__(f.mean_squared_error, name, dtype)
 
 
@@ -47,7 +47,7 @@ class MeanAbsoluteError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="mean_absolute_error", dtype=None):
+    def __init__(self, name: str | None = "mean_absolute_error", dtype=None):
         super().__init__(f.mean_absolute_error, name, dtype)
 
 
@@ -67,7 +67,7 @@ class MeanAbsolutePercentageError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="mean_absolute_percentage_error", dtype=None):
+    def __init__(self, name: str | None = "mean_absolute_percentage_error", dtype=None):
         super().__init__(f.mean_absolute_percentage_error, name, dtype)
 
 
@@ -87,7 +87,7 @@ class MeanSquaredLogarithmicError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="mean_squared_logarithmic_error", dtype=None):
+    def __init__(self, name: str | None = "mean_squared_logarithmic_error", dtype=None):
         super().__init__(f.mean_squared_logarithmic_error, name, dtype)
 
 
@@ -107,7 +107,7 @@ class LogCoshError(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="logcosh", dtype=None):
+    def __init__(self, name: str | None = "logcosh", dtype=None):
         super().__init__(f.log_cosh, name, dtype)
 
 
@@ -127,7 +127,7 @@ class Poisson(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="poisson", dtype=None):
+    def __init__(self, name: str | None = "poisson", dtype=None):
         super().__init__(f.poisson, name, dtype)
 
 
@@ -147,7 +147,7 @@ class KLDivergence(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="kl_divergence", dtype=None):
+    def __init__(self, name: str | None = "kl_divergence", dtype=None):
         super().__init__(f.kl_divergence, name, dtype)
 
 
@@ -167,7 +167,7 @@ class Hinge(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="hinge", dtype=None):
+    def __init__(self, name: str | None = "hinge", dtype=None):
         super().__init__(f.hinge, name, dtype)
 
 
@@ -187,7 +187,7 @@ class SquaredHinge(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="squared_hinge", dtype=None):
+    def __init__(self, name: str | None = "squared_hinge", dtype=None):
         super().__init__(f.squared_hinge, name, dtype)
 
 
@@ -207,7 +207,7 @@ class CategoricalHinge(MeanMetricWrapper):
 
     _direction = "down"
 
-    def __init__(self, name="categorical_hinge", dtype=None):
+    def __init__(self, name: str | None = "categorical_hinge", dtype=None):
         super().__init__(f.categorical_hinge, name, dtype)
 
 
@@ -229,7 +229,7 @@ class CosineSimilarity(MeanMetricWrapper):
     _direction = "up"
     _unwritten = ("axis",)
 
-    def __init__(self, name="cosine_similarity", dtype=None, axis=-1):
+    def __init__(self, name: str | None = "cosine_similarity", dtype=None, axis=-1):
         super().__init__(cosine_of_angle, name, dtype, axis=axis)
         self.axis = axis
 
@@ -250,7 +250,7 @@ class RootMeanSquaredError(Mean):
 
     _direction = "down"
 
-    def __init__(self, name="root_mean_squared_error", dtype=None):
+    def __init__(self, name: str | None = "root_mean_squared_error", dtype=None):
         super().__init__(name=name, dtype=dtype)
 
     @compiled
@@ -293,9 +293,9 @@ class R2Score(Metric):
 
     def __init__(
         self,
-        class_aggregation="uniform_average",
+        class_aggregation: str | None = "uniform_average",
         num_regressors=0,
-        name="r2_score",
+        name: str | None = "r2_score",
         dtype=None,
     ):
         super().__init__(dtype=dtype, name=name)
@@ -419,7 +419,7 @@ class PearsonCorrelation(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="pearson_correlation", dtype=None, axis=-1):
+    def __init__(self, name: str | None = "pearson_correlation", dtype=None, axis=-1):
         super().__init__(pearson_correlation, name, dtype, axis=axis)
         self.axis = axis
 
@@ -441,6 +441,6 @@ class ConcordanceCorrelation(MeanMetricWrapper):
 
     _direction = "up"
 
-    def __init__(self, name="concordance_correlation", dtype=None, axis=-1):
+    def __init__(self, name: str | None = "concordance_correlation", dtype=None, axis=-1):
         super().__init__(concordance_correlation, name, dtype, axis=axis)
         self.axis = axis
