@@ -1,8 +1,8 @@
 """Regularizers: penalties on weights or activations that are added to the training loss."""
 
 import math
-from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from .core import objects
@@ -40,7 +40,7 @@ class Regularizer(Configurable):
     8.5
     """
 
-    def __call__(self, x) -> Any:
+    def __call__(self, x) -> float | jax.Array:
         """The penalty for `x`."""
         return 0.0
 

@@ -37,7 +37,12 @@ ALLOWED = [
 ]
 
 _FLOATS = {"bfloat16", "float8_e4m3fn", "float8_e5m2"}
-_NARROW = {"float64": "float32", "int64": "int32", "uint64": "uint32", "complex128": "complex64"}
+_NARROW: dict[str, str] = {
+    "float64": "float32",
+    "int64": "int32",
+    "uint64": "uint32",
+    "complex128": "complex64",
+}
 
 
 def standardize_dtype(dtype) -> str:
@@ -140,14 +145,14 @@ def result_type(*dtypes) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _result_type(floatx, wide, *dtypes) -> str:
-    strong = [d for d in dtypes if d not in (bool, int, float)]
+    strong = [d for d in dtypes if isinstance(d, str)]
     if wide and strong:
         kinds = (jnp.dtype(d) if isinstance(d, str) else d for d in dtypes)
         return jnp.result_type(*kinds).name
     # No integer type holds both: JAX then goes on with a literal float.
     no_common = "uint64" in strong and any(d.startswith("int") for d in strong)
     if (float in dtypes or no_common) and not any(map(is_float_dtype, strong)):
-        return floatx if wide else _NARROW.get(floatx, floatx)
+        return floatx if wide or floatx not in _NARROW else _NARROW[floatx]
     if not strong:
         return "int32" if int in dtypes else "bool"
     result = functools.reduce(_promote, [_NARROW.get(d, d) for d in strong])

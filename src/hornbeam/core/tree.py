@@ -71,9 +71,9 @@ def _path(entries, structure):
             path.append(fields.index(entry.name) if fields else entry.name)
             structure = getattr(structure, entry.name, None)
         else:
-            path.append(entry.key if hasattr(entry, "key") else entry.idx)
-            known = isinstance(structure, (dict, list, tuple))
-            structure = structure[path[-1]] if known else None
+            key = entry.key if hasattr(entry, "key") else entry.idx
+            path.append(key)
+            structure = structure[key] if isinstance(structure, (dict, list, tuple)) else None
     return tuple(path)
 
 

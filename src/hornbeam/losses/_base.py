@@ -215,7 +215,9 @@ def weigh(values, sample_weight=None, mask=None):
     return values, sample_weight, mask
 
 
-def total_and_count(values, sample_weight=None, mask=None, reduction="sum_over_batch_size"):
+def total_and_count(
+    values, sample_weight=None, mask=None, reduction: str | None = "sum_over_batch_size"
+):
     """The sum of the weighted values, and what a reduction divides it by.
 
     The count is that of the values that aren't masked, the sum of their weights for
@@ -231,7 +233,9 @@ def total_and_count(values, sample_weight=None, mask=None, reduction="sum_over_b
     return total, values.size if counted is None else jnp.sum(counted, dtype=dtype)
 
 
-def reduce_weighted(values, sample_weight=None, mask=None, reduction="sum_over_batch_size"):
+def reduce_weighted(
+    values, sample_weight=None, mask=None, reduction: str | None = "sum_over_batch_size"
+):
     """The weighted values, reduced to a number unless `reduction` is `"none"` or `None`."""
     if reduction in ("none", None):
         return weigh(values, sample_weight, mask)[0]
