@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from .core import dtypes
 from .core.messages import expected
 from .core.objects import publish
-from .core.rng import SeedGenerator, draw_seed
+from .core.rng import SeedGenerator, bernoulli, draw_seed
 from .core.symbolic import op
 
 __all__ = [
@@ -171,7 +171,7 @@ def dropout(inputs, rate, noise_shape=None, seed=None):
     if isinstance(rate, (int, float)) and rate >= 1:
         return jnp.zeros_like(inputs)
     keep = 1.0 - rate
-    kept = jax.random.bernoulli(draw_seed(seed), keep, shape)
+    kept = bernoulli(draw_seed(seed), keep, shape)
     return jnp.where(kept, inputs / keep, 0).astype(inputs.dtype)
 
 

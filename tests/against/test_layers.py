@@ -5,6 +5,7 @@ import inspect
 import pathlib
 import sys
 
+import jax
 import keras as real
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ every_case = pytest.mark.parametrize("case", CASES, ids=str)
 # Parameters that Keras leaves out of its configs, and reads from them all the same.
 OMITTED = {"activity_regularizer", "lora_rank", "lora_alpha", "output_shape", "mask"}
 OMITTED |= {"renorm", "renorm_clipping", "renorm_momentum"}
+OMITTED |= {"flash_attention", "gptq_unpacked_column_size"}
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +35,8 @@ def same_names():
 def pair(case, seed=0):
     """Our layer and Keras's, built, with the same random weights."""
     ours, theirs = case.make(layers), case.make(real.layers)
-    ours(case.inputs())
-    theirs(case.inputs())
+    case.call(ours)
+    case.call(theirs)
     rng = np.random.default_rng(seed)
     weights = [rng.uniform(0.5, 1.5, w.shape) for w in theirs.weights]
     ours.set_weights(weights)
@@ -45,17 +47,18 @@ def pair(case, seed=0):
 
 
 def assert_same(ours, theirs):
-    np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
 
 
 @every_case
 @pytest.mark.parametrize("training", [False, True])
 def test_outputs(case, training):
     ours, theirs = pair(case)
-    x = case.inputs()
     # Keras refuses `training` where `call` doesn't take it.
     takes = "training" in inspect.signature(theirs.call).parameters
-    assert_same(ours(x, training=training), theirs(x, **({"training": training} if takes else {})))
+    expected = case.call(theirs, **({"training": training} if takes else {}))
+    assert_same(case.call(ours, training=training), expected)
     for a, b in zip(ours.variables, theirs.variables, strict=True):
         assert_same(a.numpy(), np.asarray(b))
 
@@ -92,10 +95,14 @@ def test_configs_are_exchanged(case):
 @every_case
 def test_symbolic_shapes(case):
     for unknown in {(), case.open_axes}:
-        shapes = [
-            case.make(keras.layers)(case.symbolic(keras, unknown)).shape
-            for keras in (hornbeam, real)
-        ]
+        shapes = []
+        for keras in (hornbeam, real):
+            outputs = case.call(case.make(keras.layers), case.symbolic(keras, unknown))
+            # Keras gives scores of attention the wrong shape (they are no part of its tests).
+            outputs = outputs[0] if isinstance(outputs, tuple) else outputs
+            shapes.append(outputs.shape)
+        if case.layer == "EinsumDense":  # Keras knows only what `output_shape` says
+            shapes[0] = tuple(a if b else None for a, b in zip(*shapes, strict=True))
         assert shapes[0] == shapes[1]
 
 

@@ -16,6 +16,8 @@ class Case:
     shape: the input's shape without the batch, or a list of them for several inputs.
     open_axes: axes (the batch is 0) whose size may be unknown beside the batch's.
     top: integer inputs are drawn from `0 … top - 1`; `None` means float inputs.
+    spread: whether several inputs are arguments of their own, not a list.
+    options: further arguments of the call.
     """
 
     layer: str
@@ -23,14 +25,21 @@ class Case:
     shape: tuple | list
     open_axes: tuple = ()
     top: int | None = None
+    spread: bool = False
+    options: dict = dataclasses.field(default_factory=dict)
 
     def __str__(self):
-        shown = ",".join(f"{k}={v}" for k, v in self.kwargs.items())
+        shown = ",".join(f"{k}={v}" for k, v in {**self.kwargs, **self.options}.items())
         return f"{self.layer}({shown})"
 
     def make(self, layers, **more):
         """The layer, from the package `layers` (ours or Keras's)."""
         return getattr(layers, self.layer)(**{**self.kwargs, **more})
+
+    def call(self, layer, x=None, **more):
+        """What the layer, or another function of inputs, gives for `x` or for `inputs()`."""
+        x = self.inputs() if x is None else x
+        return layer(*(x if self.spread else [x]), **{**self.options, **more})
 
     @property
     def shapes(self):
@@ -62,14 +71,37 @@ class Case:
 
 PAIR = [(4, 3), (4, 3)]
 
+QUERY_VALUE = [(3, 4), (5, 4)]
+SCORES = {"return_attention_scores": True}
+
 CASES = [
     Case("Activation", {"activation": "relu"}, (4,)),
     Case("Activation", {"activation": None}, (4,)),
     Case("ActivityRegularization", {"l1": 0.1, "l2": 0.2}, (4,)),
+    Case("AdaptiveAveragePooling1D", {"output_size": 3}, (5, 2)),
+    Case(
+        "AdaptiveAveragePooling2D",
+        {"output_size": (2, 3), "data_format": "channels_first"},
+        (2, 4, 7),
+    ),
+    Case("AdaptiveAveragePooling3D", {"output_size": 2}, (3, 4, 2, 2)),
+    Case("AdaptiveMaxPooling1D", {"output_size": 7, "data_format": "channels_first"}, (2, 5)),
+    Case("AdaptiveMaxPooling2D", {"output_size": (3, 2)}, (5, 4, 2)),
+    Case("AdaptiveMaxPooling3D", {"output_size": (1, 2, 3)}, (3, 4, 2, 2)),
     Case("Add", {}, PAIR, (1,)),
     Case("Add", {}, [(3,), (4, 3), (1, 3)]),
+    Case("AdditiveAttention", {}, QUERY_VALUE, (1,)),
+    Case(
+        "AdditiveAttention", {"use_scale": False, "dropout": 0.3, "seed": 1}, [*QUERY_VALUE, (5, 4)]
+    ),
     Case("AlphaDropout", {"rate": 0.3, "seed": 1}, (4, 3), (1,)),
     Case("AlphaDropout", {"rate": 0.3, "noise_shape": (None, 1, 3), "seed": 1}, (4, 3)),
+    Case("Attention", {}, QUERY_VALUE, (1,)),
+    Case("Attention", {"use_scale": True, "dropout": 0.3, "seed": 1}, [*QUERY_VALUE, (5, 4)], (1,)),
+    Case(
+        "Attention", {"score_mode": "concat", "use_scale": True}, QUERY_VALUE, (1,), options=SCORES
+    ),
+    Case("Attention", {}, QUERY_VALUE, options={"use_causal_mask": True}),
     Case("Average", {}, PAIR, (1,)),
     Case("AveragePooling1D", {"pool_size": 2}, (6, 3), (1,)),
     Case("AveragePooling2D", {"pool_size": 2, "padding": "same"}, (5, 5, 3), (1, 2)),
@@ -82,6 +114,13 @@ CASES = [
     Case("Concatenate", {"axis": 1}, [(4, 3), (2, 3), (1, 3)]),
     Case("Conv1D", {"filters": 4, "kernel_size": 3, "padding": "causal"}, (6, 2), (1,)),
     Case("Conv1D", {"filters": 4, "kernel_size": 2, "dilation_rate": 2, "groups": 2}, (6, 2), (1,)),
+    Case("Conv1DTranspose", {"filters": 3, "kernel_size": 3}, (5, 2), (1,)),
+    Case(
+        "Conv1DTranspose",
+        {"filters": 3, "kernel_size": 2, "dilation_rate": 2, "padding": "same"},
+        (5, 2),
+        (1,),
+    ),
     Case("Conv2D", {"filters": 4, "kernel_size": 3, "activation": "relu"}, (6, 5, 2), (1, 2)),
     Case("Conv2D", {"filters": 2, "kernel_size": (1, 2), "use_bias": False}, (6, 5, 2), (1, 2)),
     Case(
@@ -96,19 +135,90 @@ CASES = [
         (2, 6, 6),
         (2, 3),
     ),
+    Case(
+        "Conv2DTranspose",
+        {"filters": 3, "kernel_size": 3, "strides": 2, "padding": "same", "activation": "relu"},
+        (3, 4, 2),
+        (1, 2),
+    ),
+    Case(
+        "Conv2DTranspose",
+        {
+            "filters": 3,
+            "kernel_size": 3,
+            "strides": 2,
+            "output_padding": 1,
+            "data_format": "channels_first",
+        },
+        (2, 3, 4),
+        (2, 3),
+    ),
+    Case(
+        "Conv2DTranspose",
+        {"filters": 3, "kernel_size": (1, 2), "strides": (3, 2), "use_bias": False},
+        (3, 4, 2),
+        (1, 2),
+    ),
     Case("Conv3D", {"filters": 2, "kernel_size": (1, 2, 2)}, (3, 4, 4, 2), (1, 2, 3)),
+    Case(
+        "Conv3DTranspose",
+        {"filters": 2, "kernel_size": 2, "strides": (1, 2, 1)},
+        (2, 2, 3, 2),
+        (1, 2, 3),
+    ),
     Case("Cropping1D", {"cropping": (1, 2)}, (6, 3), (1,)),
     Case("Cropping2D", {"cropping": ((1, 0), (2, 1))}, (5, 6, 3), (1, 2)),
     Case("Cropping2D", {"cropping": 1, "data_format": "channels_first"}, (3, 5, 6), (2, 3)),
     Case("Cropping3D", {}, (4, 4, 4, 2), (1, 2, 3)),
     Case("Dense", {"units": 3}, (4,)),
     Case("Dense", {"units": 3, "activation": "tanh", "use_bias": False}, (5, 4), (1,)),
+    Case(
+        "DepthwiseConv1D",
+        {"kernel_size": 3, "depth_multiplier": 2, "dilation_rate": 2},
+        (7, 2),
+        (1,),
+    ),
+    Case(
+        "DepthwiseConv2D",
+        {"kernel_size": 3, "padding": "same", "activation": "relu"},
+        (4, 5, 2),
+        (1, 2),
+    ),
+    Case(
+        "DepthwiseConv2D",
+        {"kernel_size": (2, 3), "strides": 2, "data_format": "channels_first", "use_bias": False},
+        (2, 5, 6),
+        (2, 3),
+    ),
     Case("Dot", {"axes": 1}, [(4,), (4,)]),
     Case("Dot", {"axes": (2, 1), "normalize": True}, [(3, 4), (4, 5)]),
     Case("Dropout", {"rate": 0.5, "seed": 1}, (4, 3), (1,)),
     Case("Dropout", {"rate": 0.5, "noise_shape": (None, 1, 3), "seed": 1}, (4, 3), (1,)),
     Case("Dropout", {"rate": 0.0}, (4,)),
     Case("ELU", {"alpha": 0.5}, (4,)),
+    Case(
+        "EinsumDense",
+        {"equation": "abc,cde->abde", "output_shape": (None, 2, 3), "bias_axes": "de"},
+        (5, 4),
+        (1,),
+    ),
+    Case(
+        "EinsumDense",
+        {"equation": "...x,xy->...y", "output_shape": 3, "bias_axes": "y", "activation": "relu"},
+        (5, 4),
+        (1,),
+    ),
+    Case(
+        "EinsumDense",
+        {"equation": "ab...,bc->ac...", "output_shape": 3, "bias_axes": "c"},
+        (4, 5),
+        (2,),
+    ),
+    Case(
+        "EinsumDense",
+        {"equation": "abc,bcd->abd", "output_shape": (5, 3), "bias_axes": "b"},
+        (5, 4),
+    ),
     Case("Embedding", {"input_dim": 7, "output_dim": 3}, (4,), (1,), top=7),
     Case("Embedding", {"input_dim": 7, "output_dim": 3, "mask_zero": True}, (4,), (1,), top=7),
     Case("Flatten", {}, (2, 3, 4), ()),
@@ -121,6 +231,45 @@ CASES = [
     Case("GlobalMaxPooling1D", {"data_format": "channels_first"}, (4, 3), (2,)),
     Case("GlobalMaxPooling2D", {}, (4, 5, 3), (1, 2)),
     Case("GlobalMaxPooling3D", {"keepdims": True}, (2, 3, 4, 5), (1, 2, 3)),
+    Case("GroupNormalization", {"groups": 2}, (5, 4), (1,)),
+    Case(
+        "GroupNormalization",
+        {"groups": -1, "axis": 1, "epsilon": 0.1, "center": False},
+        (4, 3, 3),
+        (2, 3),
+    ),
+    Case("GroupNormalization", {"groups": 2, "scale": False}, (4,)),
+    Case(
+        "GroupQueryAttention",
+        {"head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2},
+        QUERY_VALUE,
+        (1,),
+        spread=True,
+    ),
+    Case(
+        "GroupQueryAttention",
+        {
+            "head_dim": 3,
+            "num_query_heads": 2,
+            "num_key_value_heads": 1,
+            "use_gate": True,
+            "dropout": 0.3,
+            "use_bias": False,
+            "seed": 1,
+        },
+        QUERY_VALUE,
+        (1,),
+        spread=True,
+        options=SCORES,
+    ),
+    Case(
+        "GroupQueryAttention",
+        {"head_dim": 2, "num_query_heads": 2, "num_key_value_heads": 2, "sliding_window": 2},
+        PAIR,
+        (1,),
+        spread=True,
+        options={"use_causal_mask": True},
+    ),
     Case("Identity", {}, (4,)),
     Case("LayerNormalization", {}, (4, 3), (1,)),
     Case("LayerNormalization", {"axis": [1, 2], "epsilon": 0.1}, (4, 3)),
@@ -134,18 +283,86 @@ CASES = [
     Case("MaxPooling3D", {"pool_size": (1, 2, 2)}, (3, 4, 4, 2), (1, 2, 3)),
     Case("Maximum", {}, PAIR, (1,)),
     Case("Minimum", {}, PAIR, (1,)),
+    Case("MultiHeadAttention", {"num_heads": 2, "key_dim": 3}, QUERY_VALUE, (1,), spread=True),
+    Case(
+        "MultiHeadAttention",
+        {"num_heads": 2, "key_dim": 3, "value_dim": 4, "use_gate": True, "output_shape": (2, 3)},
+        [*QUERY_VALUE, (5, 2)],
+        (1,),
+        spread=True,
+        options=SCORES,
+    ),
+    Case(
+        "MultiHeadAttention",
+        {"num_heads": 2, "key_dim": 2, "dropout": 0.3, "use_bias": False, "seed": 1},
+        PAIR,
+        (1,),
+        spread=True,
+    ),
+    Case(
+        "MultiHeadAttention",
+        {"num_heads": 1, "key_dim": 2, "sliding_window": 2},
+        PAIR,
+        (1,),
+        spread=True,
+        options={"use_causal_mask": True},
+    ),
+    Case(
+        "MultiHeadAttention",
+        {"num_heads": 2, "key_dim": 2, "attention_axes": (2,)},
+        [(2, 3, 4), (2, 5, 4)],
+        (2,),
+        spread=True,
+        options=SCORES,
+    ),
+    Case("MultiHeadAttention", {"num_heads": 2, "key_dim": 2}, [(2, 3, 4), (3, 1, 4)], spread=True),
     Case("Multiply", {}, PAIR, (1,)),
     Case("Normalization", {}, (4, 3), (1,)),
     Case("Normalization", {"mean": [1.0, 2.0, 3.0], "variance": [4.0, 1.0, 9.0]}, (3,)),
     Case("Normalization", {"axis": None, "mean": 1.0, "variance": 4.0, "invert": True}, (4, 3)),
     Case("PReLU", {"shared_axes": [1], "alpha_initializer": "ones"}, (4, 3), (1,)),
     Case("Permute", {"dims": (2, 1)}, (4, 3), (1,)),
+    Case("RMSNormalization", {}, (4, 3), (1,)),
+    Case("RMSNormalization", {"axis": [1, 2], "epsilon": 0.1}, (4, 3)),
     Case("ReLU", {"max_value": 1.0, "negative_slope": 0.1, "threshold": 0.2}, (4,)),
     Case("RepeatVector", {"n": 3}, (4,)),
     Case("Rescaling", {"scale": 0.5, "offset": [1.0, 2.0, 3.0]}, (4, 3), (1,)),
     Case("Rescaling", {"scale": 1 / 255}, (4, 3), (1,), top=256),
     Case("Reshape", {"target_shape": (6, 2)}, (4, 3)),
     Case("Reshape", {"target_shape": (-1, 6)}, (4, 3)),
+    Case(
+        "ReversibleEmbedding",
+        {"input_dim": 7, "output_dim": 3, "tie_weights": False},
+        (4,),
+        (1,),
+        top=7,
+    ),
+    Case(
+        "ReversibleEmbedding",
+        {"input_dim": 7, "output_dim": 3, "logit_soft_cap": 2.0},
+        (4, 3),
+        (1,),
+        options={"reverse": True},
+    ),
+    Case(
+        "ReversibleEmbedding",
+        {"input_dim": 7, "output_dim": 3, "tie_weights": False},
+        (4, 3),
+        options={"reverse": True},
+    ),
+    Case("SeparableConv1D", {"filters": 3, "kernel_size": 2, "depth_multiplier": 2}, (5, 2), (1,)),
+    Case(
+        "SeparableConv2D",
+        {"filters": 3, "kernel_size": 3, "strides": 2, "padding": "same"},
+        (5, 4, 2),
+        (1, 2),
+    ),
+    Case(
+        "SeparableConv2D",
+        {"filters": 3, "kernel_size": 2, "data_format": "channels_first", "use_bias": False},
+        (2, 5, 4),
+        (2, 3),
+    ),
     Case("Softmax", {}, (4,)),
     Case("Softmax", {"axis": [1, 2]}, (4, 3)),
     Case("SpatialDropout1D", {"rate": 0.5, "seed": 1}, (4, 3), (1,)),
@@ -157,6 +374,8 @@ CASES = [
     ),
     Case("SpatialDropout3D", {"rate": 0.5, "seed": 1}, (2, 3, 2, 4), (1, 2)),
     Case("Subtract", {}, PAIR, (1,)),
+    Case("UnitNormalization", {}, (4, 3), (1,)),
+    Case("UnitNormalization", {"axis": [1, 2]}, (4, 3)),
     Case("UpSampling1D", {}, (4, 3), (1,)),
     Case("UpSampling2D", {"size": (2, 3)}, (4, 3, 2), (1, 2)),
     Case("UpSampling2D", {"interpolation": "bilinear"}, (4, 3, 2), (1, 2)),
@@ -170,8 +389,14 @@ CASES = [
 
 # Classes without a row, and why.
 EXCEPTIONS = {
+    "FlaxLayer": "is for other people's code; tests/layers/test_foreign.py",
     "InputLayer": "has no calculation; tests/layers/test_input.py",
     "InputSpec": "is not a layer; tests/core",
+    "JaxLayer": "is for other people's code; tests/layers/test_foreign.py",
     "Lambda": "its function is its meaning; tests/layers/test_core.py",
     "Layer": "is the base class; tests/core",
+    "Pipeline": "has no calculation of its own; tests/layers/test_wrapping.py",
+    "SpectralNormalization": "wraps a layer; tests/layers/test_wrapping.py",
+    "TFSMLayer": "is for other people's code; tests/layers/test_foreign.py",
+    "TorchModuleWrapper": "is for other people's code; tests/layers/test_foreign.py",
 }

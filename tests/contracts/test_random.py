@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hornbeam import random
-from hornbeam.core.rng import set_random_seed
+from hornbeam.core.rng import bernoulli, set_random_seed
 from hornbeam.core.symbolic import KerasTensor
 
 ONES = np.ones((40, 50), "float32")
@@ -69,6 +69,15 @@ def test_half_precision(name):
         assert jax.eval_shape(lambda dtype=dtype: draw(seed=1, dtype=dtype)).dtype == dtype
     with pytest.raises(ValueError, match=f"dtype of {name} should be a float type"):
         draw(dtype="int32")
+
+
+@pytest.mark.parametrize("shape", [(), (7,), (0, 3), (3, 100)])
+@pytest.mark.parametrize("chance", [0.0, 0.1, 1 / 3, 0.5, 1.0])
+def test_decisions_are_those_of_jax(chance, shape):
+    key = np.array([3, 2**32 - 5], "uint32")
+    expected = jax.random.bernoulli(key, chance, shape)
+    np.testing.assert_array_equal(bernoulli(key, chance, shape), expected)
+    np.testing.assert_array_equal(jax.jit(lambda k: bernoulli(k, chance, shape))(key), expected)
 
 
 def test_symbolic_inputs():

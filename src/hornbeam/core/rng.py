@@ -1,8 +1,11 @@
 """Random state: a seed and a counter, kept in a `Variable` so that it travels with a model."""
 
+import functools
+import math
 import random as python_random
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from .messages import expected, unknown_keywords
@@ -98,6 +101,54 @@ def draw_seed(seed):
     if hasattr(seed, "shape") and tuple(seed.shape) == (2,):
         return seed
     raise ValueError(expected("seed", "an int, a SeedGenerator or None", seed))
+
+
+def bernoulli(key, chance, shape):
+    """Booleans that are true with the given chance: those of `jax.random.bernoulli`.
+
+    On the CPU JAX runs its generator in a loop of twenty small steps, so that two million of them
+    take 29 ms. Written out they take 2, and compile in a tenth of the time.
+    """
+    plain = isinstance(chance, (int, float)) and all(isinstance(n, int) for n in shape)
+    if not plain or math.prod(shape) >= 2**32 or not _is_threefry():
+        return jax.random.bernoulli(key, chance, shape)
+    # JAX makes a float of the upper 23 bits and compares it with the chance.
+    limit = math.ceil(float(np.float32(chance)) * 2**23)
+    return _upper_bits(key, tuple(shape)) < jnp.uint32(limit)
+
+
+@functools.partial(jax.jit, static_argnums=1, inline=True)
+def _upper_bits(key, shape):
+    count = jax.lax.iota("uint32", math.prod(shape)).reshape(shape)
+    left, right = _threefry(key, jnp.uint32(0), count)
+    return (left ^ right) >> 9
+
+
+def _is_threefry():
+    config = jax.config
+    return (
+        jax.default_backend() == "cpu"
+        and config.jax_default_prng_impl == "threefry2x32"  # pyright: ignore
+        and config.jax_threefry_partitionable  # pyright: ignore
+        and not config.jax_enable_x64  # pyright: ignore
+    )
+
+
+def _threefry(key, x, y):
+    """The block cipher Threefry-2x32 with 20 rounds: two words that look random.
+
+    Reference: [Salmon et al., 2011](https://doi.org/10.1145/2063384.2063405)
+    """
+    a, b = jnp.asarray(key, "uint32")
+    keys = a, b, a ^ b ^ np.uint32(0x1BD11BDA)
+    x, y = x + keys[0], y + keys[1]
+    for block in range(5):
+        for turn in ((13, 15, 26, 6), (17, 29, 16, 24))[block % 2]:
+            x = x + y
+            y = x ^ (y << turn | y >> 32 - turn)
+        x = x + keys[(block + 1) % 3]
+        y = y + keys[(block + 2) % 3] + np.uint32(block + 1)
+    return x, y
 
 
 def set_random_seed(seed):

@@ -14,12 +14,12 @@ from ._base import Layer
 from ._input_spec import InputSpec
 
 
-class BaseConv(Layer):
-    """Convolution over `rank` spatial axes: every output is a weighted sum of a window."""
+class WindowLayer(Layer):
+    """What layers share that multiply windows over `rank` spatial axes with a kernel."""
 
     rank: int  # set by the subclasses
     paddings = ("valid", "same")
-    kernel: Variable = None  # pyright: ignore[reportAssignmentType]  # until it is built
+    bias: Variable | None
 
     def __init_subclass__(cls, rank=None, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -27,6 +27,68 @@ class BaseConv(Layer):
             cls.rank = rank
             ones = (1,) * rank if rank > 1 else 1
             cls.__init__ = with_defaults(cls.__init__, strides=ones, dilation_rate=ones)
+
+    def _set_window(self, kernel_size, strides, padding, data_format, dilation_rate):
+        owner, rank = type(self).__name__, self.rank
+        self.kernel_size = int_tuple(f"{owner}'s kernel_size", kernel_size, rank)
+        self.strides = int_tuple(f"{owner}'s strides", strides, rank)
+        self.padding = one_of(f"{owner}'s padding", str(padding).lower(), self.paddings)
+        self.data_format = settings.standardize_data_format(data_format)
+        self.dilation_rate = int_tuple(f"{owner}'s dilation_rate", dilation_rate, rank)
+        self.input_spec = InputSpec(ndim=rank + 2)
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                f"{owner}: strides and dilation_rate can't both be above 1; received "
+                f"strides={self.strides} and dilation_rate={self.dilation_rate}."
+            )
+
+    def _set_bias(self, activation, use_bias, initializer, regularizer, constraint):
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.bias_initializer = initializers.get(initializer)
+        self.bias_regularizer = regularizers.get(regularizer)
+        self.bias_constraint = constraints.get(constraint)
+
+    @property
+    def channel_axis(self):
+        """The axis of the input that holds the channels."""
+        return -1 if self.data_format == "channels_last" else 1
+
+    def _add_kernel(self, shape, kind="kernel", name="kernel"):
+        """A kernel with the initializer, regularizer and constraint of this kind."""
+        return self.add_weight(
+            shape,
+            getattr(self, f"{kind}_initializer"),
+            regularizer=getattr(self, f"{kind}_regularizer"),
+            constraint=getattr(self, f"{kind}_constraint"),
+            name=name,
+        )
+
+    def _end_build(self, channels, features):
+        self.bias = self._add_kernel((features,), "bias", "bias") if self.use_bias else None
+        self.input_spec = InputSpec(ndim=self.rank + 2, axes={self.channel_axis: channels})
+
+    def _convolve(self, convolution, inputs):
+        """A function of inputs with channels last, whichever place they have."""
+        first = self.data_format == "channels_first"
+        outputs = convolution(jnp.moveaxis(inputs, 1, -1) if first else inputs)
+        check_not_empty(self, inputs, outputs.shape[1:-1], self.kernel_size)
+        return jnp.moveaxis(outputs, -1, 1) if first else outputs
+
+    def _finish(self, outputs):
+        """Bias and activation."""
+        if self.bias is not None:
+            bias = self.bias.value
+            if self.data_format == "channels_first":
+                bias = bias.reshape(-1, *(1,) * self.rank)
+            outputs = outputs + bias
+        return self.activation(outputs)
+
+
+class BaseConv(WindowLayer):
+    """Convolution over `rank` spatial axes: every output is a weighted sum of a window."""
+
+    kernel: Variable = None  # pyright: ignore[reportAssignmentType]  # until it is built
 
     def __init__(
         self,
@@ -49,38 +111,19 @@ class BaseConv(Layer):
         **kwargs,
     ):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        owner, rank = type(self).__name__, self.rank
+        owner = type(self).__name__
+        self._set_window(kernel_size, strides, padding, data_format, dilation_rate)
+        self._set_bias(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
         self.filters = positive_int(f"{owner}'s filters", filters)
-        self.kernel_size = int_tuple(f"{owner}'s kernel_size", kernel_size, rank)
-        self.strides = int_tuple(f"{owner}'s strides", strides, rank)
-        self.padding = one_of(f"{owner}'s padding", str(padding).lower(), self.paddings)
-        self.data_format = settings.standardize_data_format(data_format)
-        self.dilation_rate = int_tuple(f"{owner}'s dilation_rate", dilation_rate, rank)
         self.groups = positive_int(f"{owner}'s groups", groups)
-        self.activation = activations.get(activation)
-        self.use_bias = use_bias
         self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
-        self.input_spec = InputSpec(ndim=rank + 2)
-        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(
-                f"{owner}: strides and dilation_rate can't both be above 1; received "
-                f"strides={self.strides} and dilation_rate={self.dilation_rate}."
-            )
         if self.filters % self.groups:
             raise ValueError(
                 f"{owner}: filters should be a multiple of groups; received "
                 f"filters={self.filters} and groups={self.groups}."
             )
-
-    @property
-    def channel_axis(self):
-        """The axis of the input that holds the channels."""
-        return -1 if self.data_format == "channels_last" else 1
 
     def build(self, input_shape):
         channels = input_shape[self.channel_axis]
@@ -91,31 +134,16 @@ class BaseConv(Layer):
                 f"{channels} channels along axis {self.channel_axis} "
                 f"(data_format='{self.data_format}')."
             )
-        self.kernel = self.add_weight(
-            (*self.kernel_size, channels and channels // self.groups, self.filters),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-            name="kernel",
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                (self.filters,),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-                name="bias",
-            )
-        self.input_spec = InputSpec(ndim=self.rank + 2, axes={self.channel_axis: channels})
+        shape = (*self.kernel_size, channels and channels // self.groups, self.filters)
+        self.kernel = self._add_kernel(shape)
+        self._end_build(channels, self.filters)
 
     def convolution_op(self, inputs, kernel):
         """The convolution without bias and activation; override it to change the kernel."""
-        first = self.data_format == "channels_first"
-        x = jnp.moveaxis(inputs, 1, -1) if first else inputs
-        outputs = convolve(x, kernel, self.strides, self._pads(), self.dilation_rate, self.groups)
-        check_not_empty(self, inputs, outputs.shape[1:-1], self.kernel_size)
-        return jnp.moveaxis(outputs, -1, 1) if first else outputs
+        strides, dilation = self.strides, self.dilation_rate
+        return self._convolve(
+            lambda x: convolve(x, kernel, strides, self._pads(), dilation, self.groups), inputs
+        )
 
     def _pads(self):
         if self.padding == "causal":
@@ -123,13 +151,7 @@ class BaseConv(Layer):
         return self.padding
 
     def call(self, inputs):
-        outputs = self.convolution_op(inputs, self.kernel.value)
-        if self.bias is not None:
-            bias = self.bias.value
-            if self.data_format == "channels_first":
-                bias = bias.reshape(-1, *(1,) * self.rank)
-            outputs = outputs + bias
-        return self.activation(outputs)
+        return self._finish(self.convolution_op(inputs, self.kernel.value))
 
     def enable_lora(self, rank, lora_alpha=None, a_initializer="he_uniform", b_initializer="zeros"):
         """Not implemented yet."""

@@ -198,6 +198,85 @@ class Embedding(Layer):
         refuse_unfinished(self, quantization_mode=mode)
 
 
+class ReversibleEmbedding(Embedding):
+    """An `Embedding` that also leads back: from vectors to a logit for every integer.
+
+    Called with `reverse=True`, it computes `x @ embeddings.T`.
+
+    Args:
+        input_dim: how many different integers there are: inputs are `0 … input_dim - 1`.
+        output_dim: length of the vectors.
+        tie_weights: whether both ways use the same numbers; else `reverse=True` has its own.
+        embeddings_initializer: initial values.
+        embeddings_regularizer: penalty.
+        embeddings_constraint: function applied after every training step.
+        mask_zero: whether 0 means padding, which later layers shall skip.
+        reverse_dtype: dtype of the way back, by default the compute dtype.
+        logit_soft_cap: `c`, for `c * tanh(logits / c)` in place of the logits.
+
+    Reference: [Press & Wolf, 2016](https://arxiv.org/abs/1608.05859)
+
+    Example:
+
+    >>> layer = keras.layers.ReversibleEmbedding(10, 4)
+    >>> vectors = layer(np.array([[3, 1, 0]]))
+    >>> layer(vectors, reverse=True).shape
+    (1, 3, 10)
+    """
+
+    def __init__(
+        self,
+        input_dim,
+        output_dim,
+        tie_weights=True,
+        embeddings_initializer: InitializerLike = "uniform",
+        embeddings_regularizer=None,
+        embeddings_constraint=None,
+        mask_zero=False,
+        reverse_dtype=None,
+        logit_soft_cap=None,
+        **kwargs,
+    ):
+        super().__init__(
+            input_dim,
+            output_dim,
+            embeddings_initializer,
+            embeddings_regularizer,
+            embeddings_constraint,
+            mask_zero,
+            **kwargs,
+        )
+        self.tie_weights = tie_weights
+        self.reverse_dtype = reverse_dtype
+        self.logit_soft_cap = logit_soft_cap
+
+    def build(self, input_shape=None):
+        super().build(input_shape)
+        if not self.tie_weights:
+            self.reverse_embeddings = self.add_weight(
+                (self.output_dim, self.input_dim),
+                self.embeddings_initializer,
+                regularizer=self.embeddings_regularizer,
+                constraint=self.embeddings_constraint,
+                name="reverse_embeddings",
+            )
+
+    def call(self, inputs, reverse=False):
+        if not reverse:
+            return super().call(inputs)
+        dtype = dtypes.numpy_dtype(self.reverse_dtype or self.compute_dtype)
+        kernel = self.embeddings.value.T if self.tie_weights else self.reverse_embeddings.value
+        logits = inputs.astype(dtype) @ kernel.astype(dtype)
+        cap = self.logit_soft_cap
+        return logits if cap is None else cap * jnp.tanh(logits / cap)
+
+    def compute_mask(self, inputs, mask=None):
+        return super().compute_mask(inputs) if dtypes.is_int_dtype(inputs.dtype) else mask
+
+    def constructor_arguments(self):
+        return {**super().constructor_arguments(), "quantization_config": self.quantization_config}
+
+
 class Identity(Layer):
     """Returns its input.
 

@@ -188,10 +188,7 @@ class LayerNormalization(Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        axes = [axis] if isinstance(axis, int) else axis
-        if not isinstance(axes, (list, tuple)) or not all(isinstance(a, int) for a in axes):
-            raise TypeError(expected("LayerNormalization's axis", "an int or a list of ints", axis))
-        self.axis = list(axes)
+        self.axis = _axes("LayerNormalization", axis)
         self.epsilon = epsilon
         self.center = center
         self.scale = scale
@@ -205,14 +202,7 @@ class LayerNormalization(Layer):
         self.supports_masking = True
 
     def build(self, input_shape):
-        rank = len(input_shape)
-        axes = [a % rank for a in self.axis if -rank <= a < rank]
-        if len(set(axes)) != len(self.axis):
-            raise ValueError(
-                f"Layer '{self.path}': axis={self.axis} should name different axes of the inputs, "
-                f"which have shape {input_shape}."
-            )
-        shape = [input_shape[a] for a in axes]
+        shape = [input_shape[a] for a in _distinct(self, input_shape)]
         scale, center = self.scale or self.rms_scaling, self.center and not self.rms_scaling
         _make_gamma_and_beta(self, shape, scale, center)
 
@@ -229,6 +219,181 @@ class LayerNormalization(Layer):
         if self.center:
             outputs = outputs + _along(self.beta.value, axes, x)
         return outputs.astype(self.compute_dtype)
+
+
+class GroupNormalization(Layer):
+    """Normalizes groups of channels of every example by themselves.
+
+    `gamma * (x - mean) / sqrt(variance + epsilon) + beta`, with mean and variance over the
+    channels of a group and all other axes but the batch.
+
+    Args:
+        groups: number of groups, which divides that of the channels; -1 for a group per channel
+            (instance normalization).
+        axis: the axis of the channels.
+        epsilon: added to the variance.
+        center, scale: whether there is a beta, and a gamma, for each channel.
+        beta_initializer, gamma_initializer: initial values.
+        beta_regularizer, gamma_regularizer: penalties.
+        beta_constraint, gamma_constraint: functions applied after every training step.
+
+    Reference: Wu & He, 2018, https://arxiv.org/abs/1803.08494
+
+    Example:
+
+    >>> keras.layers.GroupNormalization(2, epsilon=0.0)(np.array([[1.0, 3.0, 5.0, 5.5]]))
+    Array([[-1.,  1., -1.,  1.]], dtype=float32)
+    """
+
+    gamma: Variable  # `None` without `scale`
+    beta: Variable  # `None` without `center`
+
+    def __init__(
+        self,
+        groups=32,
+        axis=-1,
+        epsilon=1e-3,
+        center=True,
+        scale=True,
+        beta_initializer: InitializerLike = "zeros",
+        gamma_initializer: InitializerLike = "ones",
+        beta_regularizer=None,
+        gamma_regularizer=None,
+        beta_constraint=None,
+        gamma_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if not isinstance(groups, int) or (groups < 1 and groups != -1):
+            raise ValueError(
+                expected("GroupNormalization's groups", "a positive int or -1", groups)
+            )
+        if not isinstance(axis, int):
+            raise TypeError(expected("GroupNormalization's axis", "an int", axis))
+        self.groups = groups
+        self.axis = axis
+        self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        rank = len(input_shape)
+        channels = input_shape[self.axis] if -rank <= self.axis < rank else None
+        if channels is None:
+            raise ValueError(
+                f"Layer '{self.path}': axis={self.axis} should be an axis of the inputs with a "
+                f"known size; they have shape {input_shape}."
+            )
+        if self.groups == -1:
+            self.groups = channels
+        if channels % self.groups:
+            raise ValueError(
+                f"Layer '{self.path}': groups={self.groups} should divide the number of channels, "
+                f"which is {channels} in inputs of shape {input_shape}."
+            )
+        _make_gamma_and_beta(self, (channels,), self.scale, self.center)
+        self.input_spec = InputSpec(ndim=rank, axes={self.axis: channels})
+
+    def call(self, inputs):
+        x = _wide(inputs)
+        axis = self.axis % x.ndim
+        channels, before, after = x.shape[axis], x.shape[:axis], x.shape[axis + 1 :]
+        grouped = x.reshape(*before, self.groups, channels // self.groups, *after)
+        axes = [a for a in range(1, grouped.ndim) if a != axis]
+        factor = jax.lax.rsqrt(jnp.var(grouped, axes, keepdims=True) + self.epsilon)
+        outputs = ((grouped - jnp.mean(grouped, axes, keepdims=True)) * factor).reshape(x.shape)
+        if self.scale:
+            outputs = outputs * _along(self.gamma.value, [axis], x)
+        if self.center:
+            outputs = outputs + _along(self.beta.value, [axis], x)
+        return outputs.astype(self.compute_dtype)
+
+
+class RMSNormalization(Layer):
+    """Divides every example by its root mean square: `scale * x / sqrt(mean(x²) + epsilon)`.
+
+    Args:
+        axis: axis or axes to take the mean over; the scale has their sizes.
+        epsilon: added to the mean.
+
+    Reference: Zhang & Sennrich, 2019, https://arxiv.org/abs/1910.07467
+
+    Example:
+
+    >>> keras.layers.RMSNormalization()(np.array([[3.0, 4.0]]))
+    Array([[0.8485, 1.1314]], dtype=float32)
+    """
+
+    scale: Variable
+
+    def __init__(self, axis: Ints = -1, epsilon=1e-6, **kwargs):
+        super().__init__(**kwargs)
+        self.axis = _axes("RMSNormalization", axis)
+        self.epsilon = epsilon
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        shape = [input_shape[a] for a in _distinct(self, input_shape)]
+        self.scale = self.add_weight(shape, "ones", name="scale")
+
+    def call(self, x):
+        wide = _wide(x)
+        axes = [a % x.ndim for a in self.axis]
+        factor = jax.lax.rsqrt(jnp.mean(jnp.square(wide), axes, keepdims=True) + self.epsilon)
+        return (wide * factor * _along(self.scale.value, axes, x)).astype(self.compute_dtype)
+
+
+class UnitNormalization(Layer):
+    """Divides every example by its length, `sqrt(sum(x²))`.
+
+    Args:
+        axis: axis or axes to sum over.
+
+    Example:
+
+    >>> keras.layers.UnitNormalization()(np.array([[3.0, 4.0]]))
+    Array([[0.6, 0.8]], dtype=float32)
+    """
+
+    def __init__(self, axis: Ints = -1, **kwargs):
+        super().__init__(**kwargs)
+        axes = _axes("UnitNormalization", axis)
+        self.axis = axis if isinstance(axis, int) else axes
+        self.supports_masking = True
+
+    def call(self, inputs):
+        x = _wide(inputs)
+        axes = self.axis if isinstance(self.axis, int) else tuple(self.axis)
+        squares = jnp.sum(jnp.square(x), axes, keepdims=True)
+        # A vector of zeros stays one.
+        return (x * jax.lax.rsqrt(jnp.maximum(squares, 1e-12))).astype(inputs.dtype)
+
+
+def _axes(layer, axis):
+    """One axis or several as a list, or a `TypeError`."""
+    axes = [axis] if isinstance(axis, int) else axis
+    if not isinstance(axes, (list, tuple)) or not all(isinstance(a, int) for a in axes):
+        raise TypeError(expected(f"{layer}'s axis", "an int or a list of ints", axis))
+    return list(axes)
+
+
+def _distinct(layer, input_shape):
+    """The layer's axes counted from the front, or a `ValueError` if some are not there or equal."""
+    rank = len(input_shape)
+    axes = [a % rank for a in layer.axis if -rank <= a < rank]
+    if len(set(axes)) != len(layer.axis):
+        raise ValueError(
+            f"Layer '{layer.path}': axis={layer.axis} should name different axes of the inputs, "
+            f"which have shape {input_shape}."
+        )
+    return axes
 
 
 def _make_gamma_and_beta(layer, shape, scale, center):

@@ -1,5 +1,6 @@
 """Pooling layers: windows or whole inputs become one number per channel."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -284,4 +285,122 @@ class GlobalMaxPooling3D(_GlobalMax, rank=3):
     Args:
         data_format: `"channels_last"` or `"channels_first"`.
         keepdims: whether the spatial axes remain, with size 1.
+    """
+
+
+class BaseAdaptivePooling(Layer):
+    """Reduces `output_size` windows, which fill the input evenly, over `rank` spatial axes."""
+
+    rank: int  # set by the subclasses
+    reduce: Callable[..., jax.Array]  # `jnp.max` or `jnp.mean`
+
+    def __init_subclass__(cls, rank=None, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if rank is not None:
+            cls.rank = rank
+
+    def __init__(self, output_size, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        owner = type(self).__name__
+        self.output_size = int_tuple(f"{owner}'s output_size", output_size, self.rank)
+        self.data_format = settings.standardize_data_format(data_format)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    def call(self, inputs):
+        first = self.data_format == "channels_first"
+        x = jnp.moveaxis(inputs, 1, -1) if first else inputs
+        outputs = _adaptive_pool(type(self).reduce, x, self.output_size)
+        return jnp.moveaxis(outputs, -1, 1) if first else outputs
+
+
+def _adaptive_pool(reduce, x, sizes):
+    """Window `i` of `size` along `n` elements is `floor(i * n / size) : ceil((i + 1) * n / size)`.
+
+    `[b, *spatial, c]` to `[b, *sizes, c]`.
+    """
+    for axis, size in enumerate(sizes, start=1):
+        # Windows repeat after every `size / repeats` of them, and are slices of such a period.
+        before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+        repeats = math.gcd(n, size)
+        x = x.reshape(*before, repeats, n // repeats, *after)
+        bounds = [(i * n // size, -(-(i + 1) * n // size)) for i in range(size // repeats)]
+        windows = [jax.lax.slice_in_dim(x, a, b, axis=axis + 1) for a, b in bounds]
+        x = jnp.stack([reduce(w, axis=axis + 1) for w in windows], axis + 1)
+        x = x.reshape(*before, size, *after)
+    return x
+
+
+class _AdaptiveAverage(BaseAdaptivePooling):
+    reduce = jnp.mean
+
+
+class _AdaptiveMax(BaseAdaptivePooling):
+    reduce = jnp.max
+
+
+class AdaptiveAveragePooling1D(_AdaptiveAverage, rank=1):
+    """The mean of `output_size` windows, which fill a sequence evenly.
+
+    Args:
+        output_size: number of windows.
+        data_format: `"channels_last"`, `(batch, steps, channels)`, or `"channels_first"`.
+
+    Example:
+
+    >>> x = np.array([[[1.0], [3.0], [5.0], [9.0]]])
+    >>> keras.layers.AdaptiveAveragePooling1D(2)(x)
+    Array([[[2.],
+            [7.]]], dtype=float32)
+    """
+
+
+class AdaptiveAveragePooling2D(_AdaptiveAverage, rank=2):
+    """The mean of `output_size` windows, which fill an image evenly.
+
+    Args:
+        output_size: number of windows along height and width, or one int for both.
+        data_format: `"channels_last"`, `(batch, height, width, channels)`, or
+            `"channels_first"`.
+
+    Example:
+
+    >>> keras.layers.AdaptiveAveragePooling2D((3, 2))(np.ones((1, 7, 5, 4))).shape
+    (1, 3, 2, 4)
+    """
+
+
+class AdaptiveAveragePooling3D(_AdaptiveAverage, rank=3):
+    """The mean of `output_size` windows, which fill a volume evenly.
+
+    Args:
+        output_size: three numbers of windows, or one int for all.
+        data_format: `"channels_last"` or `"channels_first"`.
+    """
+
+
+class AdaptiveMaxPooling1D(_AdaptiveMax, rank=1):
+    """The largest number in each of `output_size` windows, which fill a sequence evenly.
+
+    Args:
+        output_size: number of windows.
+        data_format: `"channels_last"`, `(batch, steps, channels)`, or `"channels_first"`.
+    """
+
+
+class AdaptiveMaxPooling2D(_AdaptiveMax, rank=2):
+    """The largest number in each of `output_size` windows, which fill an image evenly.
+
+    Args:
+        output_size: number of windows along height and width, or one int for both.
+        data_format: `"channels_last"`, `(batch, height, width, channels)`, or
+            `"channels_first"`.
+    """
+
+
+class AdaptiveMaxPooling3D(_AdaptiveMax, rank=3):
+    """The largest number in each of `output_size` windows, which fill a volume evenly.
+
+    Args:
+        output_size: three numbers of windows, or one int for all.
+        data_format: `"channels_last"` or `"channels_first"`.
     """

@@ -8,6 +8,7 @@ from ..core import dtypes, settings
 from ..core.messages import expected
 from ..core.symbolic import op
 from ..core.tree import Ints
+from ._attend import attend
 from ._convert import array, differ, float_array, floats, widened
 
 # Encoding ------------------------------------------------------------------------------------
@@ -282,24 +283,15 @@ def dot_product_attention(
             is_causal=is_causal,
             implementation="cudnn",
         )
-    b, t, h, d = query.shape
-    s, k = key.shape[1:3]
-    grouped = query.reshape(b, t, k, h // k, d)
-    logits = jnp.einsum("btkgd,bskd->bkgts", grouped, key, preferred_element_type=jnp.float32)
-    logits = logits.reshape(b, h, t, s) * scale
-    if attn_logits_soft_cap is not None:
-        logits = attn_logits_soft_cap * jnp.tanh(logits / attn_logits_soft_cap)
-    if bias is not None:
-        logits = logits + jnp.asarray(bias)
-    allowed = None if mask is None else jnp.asarray(mask, bool)
-    if is_causal:
-        causal = jnp.arange(t)[:, None] >= jnp.arange(s)
-        allowed = causal if allowed is None else allowed & causal
-    if allowed is not None:
-        # Finite, so that a query with nothing to attend to doesn't become NaN.
-        logits = jnp.where(allowed, logits, 0.5 * jnp.finfo(logits.dtype).min)
-    weights = jax.nn.softmax(logits).astype(value.dtype).reshape(b, k, h // k, t, s)
-    return jnp.einsum("bkgts,bskd->btkgd", weights, value).reshape(b, t, h, value.shape[-1])
+    return attend(
+        query * scale,
+        key,
+        value,
+        None if bias is None else jnp.asarray(bias),
+        None if mask is None else jnp.asarray(mask, bool),
+        causal=is_causal,
+        soft_cap=attn_logits_soft_cap,
+    )
 
 
 def _check_attention(query, key, value):

@@ -246,28 +246,18 @@ def conv_transpose(
         extra = per_axis("output_padding", output_padding, rank, least=0)
     padding = checked_padding(padding)
     reach = [(k - 1) * d + 1 for k, d in zip(kernel.shape, dilation)]
-    pads = [_transposed_pads(padding, *sizes) for sizes in zip(reach, strides, extra)]
-    space = "DHW"[-rank:]
-    y = jax.lax.conv_transpose(
-        x,
-        kernel,
-        strides,
-        pads,
-        rhs_dilation=dilation,
-        dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
-        transpose_kernel=True,
-    )
-    return restore(y)
+    crops = tuple(_crops(padding, *sizes) for sizes in zip(reach, strides, extra))
+    return restore(_conv.convolve_transposed(x, kernel, strides, crops, dilation))
 
 
-def _transposed_pads(padding, reach, stride, extra):
-    """Padding of the dilated inputs, low and high, that gives the documented output size."""
+def _crops(padding, reach, stride, extra):
+    """What to cut off everything that the windows reach, for the documented output size."""
     if extra is not None:
         crop = (2 * (reach // 2) if padding == "same" else 0) - extra
     else:
         crop = reach - stride if padding == "same" else min(reach - stride, 0)
     low = max(crop // 2, 0)
-    return reach - 1 - low, reach - 1 - (crop - low)
+    return low, crop - low
 
 
 def _operands(inputs, kernel, data_format):
