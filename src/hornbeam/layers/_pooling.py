@@ -1,6 +1,5 @@
 """Pooling layers: windows or whole inputs become one number per channel."""
 
-import math
 from collections.abc import Callable
 
 import jax
@@ -10,6 +9,7 @@ from ..core import settings
 from ..core.messages import one_of
 from ..core.tree import Ints
 from ..ops._conv import avg_pool, max_pool
+from ..ops._windows import adaptive_average_pool, adaptive_max_pool
 from ._arguments import int_tuple, with_defaults
 from ._base import Layer
 from ._conv import check_not_empty
@@ -292,7 +292,7 @@ class BaseAdaptivePooling(Layer):
     """Reduces `output_size` windows, which fill the input evenly, over `rank` spatial axes."""
 
     rank: int  # set by the subclasses
-    reduce: Callable[..., jax.Array]  # `jnp.max` or `jnp.mean`
+    pool: Callable[..., jax.Array]  # `adaptive_max_pool` or `adaptive_average_pool`
 
     def __init_subclass__(cls, rank=None, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -307,35 +307,15 @@ class BaseAdaptivePooling(Layer):
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def call(self, inputs):
-        first = self.data_format == "channels_first"
-        x = jnp.moveaxis(inputs, 1, -1) if first else inputs
-        outputs = _adaptive_pool(type(self).reduce, x, self.output_size)
-        return jnp.moveaxis(outputs, -1, 1) if first else outputs
-
-
-def _adaptive_pool(reduce, x, sizes):
-    """Window `i` of `size` along `n` elements is `floor(i * n / size) : ceil((i + 1) * n / size)`.
-
-    `[b, *spatial, c]` to `[b, *sizes, c]`.
-    """
-    for axis, size in enumerate(sizes, start=1):
-        # Windows repeat after every `size / repeats` of them, and are slices of such a period.
-        before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
-        repeats = math.gcd(n, size)
-        x = x.reshape(*before, repeats, n // repeats, *after)
-        bounds = [(i * n // size, -(-(i + 1) * n // size)) for i in range(size // repeats)]
-        windows = [jax.lax.slice_in_dim(x, a, b, axis=axis + 1) for a, b in bounds]
-        x = jnp.stack([reduce(w, axis=axis + 1) for w in windows], axis + 1)
-        x = x.reshape(*before, size, *after)
-    return x
+        return type(self).pool(inputs, self.output_size, self.data_format)
 
 
 class _AdaptiveAverage(BaseAdaptivePooling):
-    reduce = jnp.mean
+    pool = adaptive_average_pool
 
 
 class _AdaptiveMax(BaseAdaptivePooling):
-    reduce = jnp.max
+    pool = adaptive_max_pool
 
 
 class AdaptiveAveragePooling1D(_AdaptiveAverage, rank=1):
