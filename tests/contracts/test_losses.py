@@ -133,6 +133,15 @@ def test_weight_two_equals_a_duplicated_row(name):
     np.testing.assert_allclose(loss(y_true, y_pred, sample_weight=weight), loss(*twice), rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", PER_SAMPLE)
+def test_parts_of_a_batch_add_up(name):
+    (y_true, y_pred), loss = CASES[name][1], make(name)
+    parts = np.array_split(y_true, 3), np.array_split(y_pred, 3)  # of one shape
+    pairs = [loss.total_and_count(*part) for part in zip(*parts, strict=True)]
+    total, count = (sum(x) for x in zip(*pairs, strict=True))
+    np.testing.assert_allclose(total / count, loss(y_true, y_pred), rtol=1e-5)
+
+
 REDUCTIONS = ("sum", "sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 

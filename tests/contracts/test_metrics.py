@@ -1,5 +1,6 @@
 """Every metric, every law."""
 
+import copy
 import functools
 import inspect
 import json
@@ -202,6 +203,17 @@ class TestEveryMetric:
     def test_half_precision_predictions(self, name):
         found = in_different_ways(name)
         np.testing.assert_allclose(found["half"], found["rounded"], 1e-6)
+
+    def test_state_round_trip(self, name):
+        metric, data = make(name), CASES[name][1]
+        first = result(metric, data)
+        state = [v.numpy() for v in metric.variables]
+        again, copied = make(name), copy.deepcopy(metric)
+        result(again, data), metric.reset_state()  # the variables of some exist only now
+        for variable, value in zip(again.variables, state, strict=True):
+            variable.assign(value)
+        np.testing.assert_array_equal(np.asarray(again.result(), "float32"), first)
+        np.testing.assert_array_equal(np.asarray(copied.result(), "float32"), first)
 
     def test_variables(self, name):
         metric = make(name, name="mine")
