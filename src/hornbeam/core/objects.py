@@ -48,6 +48,7 @@ def publish(module, namespace, names, aliases=()):
             family.setdefault(to_snake_case(name), thing)
         _public[module, name] = thing
         canonical = getattr(thing, "__name__", name)
+        canonical = canonical if canonical in names else name
         # An alias (`losses.mse`) is written under its first published or its own name.
         if thing not in _home or canonical == name:
             _home.setdefault(thing, (module, canonical))

@@ -12,7 +12,6 @@ import numpy as np
 
 from .. import constraints, initializers, regularizers
 from ..core.messages import expected, one_of
-from ..core.naming import auto_name
 from ..core.rng import SeedGenerator, bernoulli, draw_seed
 from ..core.tree import Ints
 from ..initializers import Initializer, InitializerLike
@@ -123,7 +122,7 @@ class Attention(Layer):
         if not isinstance(mask, (list, tuple)) or len(mask) not in (2, 3):
             wanted = "a list [query_mask, value_mask]"
             raise ValueError(expected(f"Layer '{self.path}': mask", wanted, mask))
-        return (None if m is None else jnp.asarray(m, bool) for m in mask[:2])
+        return [None if m is None else jnp.asarray(m, bool) for m in mask[:2]]
 
     def compute_mask(self, inputs, mask=None):
         return self._masks(mask)[0] if isinstance(mask, (list, tuple)) else None
@@ -184,7 +183,6 @@ def _softmax(logits, kept=None, rate=0.0):
 class BaseHeads(Layer):
     """Attention of several heads, between projections of the inputs and one of the outputs."""
 
-    masks_queries = False  # whether padded queries attend to nothing
     dropout: float = 0.0
     use_bias: bool = True
 
@@ -205,7 +203,7 @@ class BaseHeads(Layer):
         seed,
         **kwargs,
     ):
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        super().__init__(**kwargs)
         owner = type(self).__name__
         if sliding_window is not None:
             positive_int(f"{owner}'s sliding_window", sliding_window)
@@ -222,11 +220,16 @@ class BaseHeads(Layer):
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
+        self._projections_activity = regularizers.get(activity_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
         self.use_gate = use_gate
         self.seed = seed
         self.supports_masking = True
+
+    def constructor_arguments(self):
+        arguments = super().constructor_arguments()
+        return {**arguments, "activity_regularizer": self._projections_activity}
 
     def _input_dense(self, name, heads, size, input_shape):
         """The projection of an input to the features of every head."""
@@ -248,7 +251,7 @@ class BaseHeads(Layer):
             bias_initializer=_fresh(self.bias_initializer),
             kernel_regularizer=self.kernel_regularizer,
             bias_regularizer=self.bias_regularizer,
-            activity_regularizer=self.activity_regularizer,
+            activity_regularizer=self._projections_activity,
             kernel_constraint=self.kernel_constraint,
             bias_constraint=self.bias_constraint,
             dtype=self.dtype_policy,
@@ -279,7 +282,7 @@ class BaseHeads(Layer):
         axes = _Axes(query.shape, value.shape, self._attended)
         allowed = axes.mask(self.path, attention_mask)
         for mask, side in ((query_mask, "query"), (value_mask, "value"), (key_mask, "value")):
-            if mask is not None and (side == "value" or self.masks_queries):
+            if mask is not None:
                 these = axes.positions(mask, side)
                 allowed = these if allowed is None else allowed & these
         to_query, to_key, to_value, to_output = self._projections
@@ -426,7 +429,7 @@ class MultiHeadAttention(BaseHeads):
     Call arguments:
         query, value, key: `[b, t, d]`, `[b, s, e]` and `[b, s, f]`; the key is by default the
             value.
-        query_mask: booleans `[b, t]`, which the output gets as its mask.
+        query_mask: booleans `[b, t]`, `False` where a query uses no value.
         value_mask, key_mask: booleans `[b, s]`, `False` where a value isn't to be used.
         attention_mask: booleans `[b, t, s]` or `[b, h, t, s]`, `False` where a value isn't to be
             used by a query.
@@ -537,7 +540,7 @@ class MultiHeadAttention(BaseHeads):
         return self.query_dense, self.key_dense, self.value_dense, self.output_dense
 
 
-class GroupQueryAttention(BaseHeads):
+class GroupedQueryAttention(BaseHeads):
     """Attention whose heads share keys and values in groups.
 
     As `MultiHeadAttention`, with fewer heads of keys and values, which saves memory: one for all
@@ -559,8 +562,7 @@ class GroupQueryAttention(BaseHeads):
             query ([Qiu et al., 2025](https://arxiv.org/abs/2505.06708)).
         seed: int, for repeatable dropout.
 
-    Call arguments and what is returned are those of `MultiHeadAttention`. A query whose mask is
-    `False` uses no value.
+    Call arguments and what is returned are those of `MultiHeadAttention`.
 
     Reference: [Ainslie et al., 2023](https://arxiv.org/abs/2305.13245)
 
@@ -572,7 +574,6 @@ class GroupQueryAttention(BaseHeads):
     (1, 5, 8)
     """
 
-    masks_queries = True
     _attended = (1,)
 
     def __init__(
@@ -595,8 +596,6 @@ class GroupQueryAttention(BaseHeads):
         seed=None,
         **kwargs,
     ):
-        if kwargs.get("name") is None:
-            kwargs["name"] = auto_name("GroupedQueryAttention")  # as in Keras
         super().__init__(
             dropout,
             use_bias,
@@ -613,6 +612,7 @@ class GroupQueryAttention(BaseHeads):
             seed,
             **kwargs,
         )
+        self.activity_regularizer = self._projections_activity  # counts the outputs twice
         owner = "GroupQueryAttention"
         self.head_dim = positive_int(f"{owner}'s head_dim", head_dim)
         self.num_query_heads = positive_int(f"{owner}'s num_query_heads", num_query_heads)
@@ -651,3 +651,6 @@ def _sizes(argument, sizes):
     if sizes is None or isinstance(sizes, (list, tuple)):
         return sizes and tuple(positive_int(argument, n) for n in sizes)
     return (positive_int(argument, sizes),)
+
+
+GroupQueryAttention = GroupedQueryAttention  # its public name; its own is in names and files

@@ -325,9 +325,8 @@ class Layer(Operation):
         if mask is None:
             return
         outputs = [outputs] if hasattr(outputs, "shape") else flatten(outputs)[0]
+        # One mask is that of the first output: scores, or final states, have other positions.
         out_masks = [mask] if hasattr(mask, "shape") else list(_flat_with_none(mask))
-        if len(out_masks) == 1:
-            out_masks = out_masks * len(outputs)
         for output, output_mask in zip(outputs, out_masks, strict=False):
             if output_mask is not None:
                 masks.set_mask(output, output_mask)
