@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pathlib
 import sys
 
 import hypothesis
@@ -10,13 +11,20 @@ import pytest
 # One device and the same kernels everywhere, unless asked otherwise (JAX_PLATFORMS=cuda make test).
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+# What XLA compiled is kept on disk, for the other worker and the next run: most of the time goes
+# into compiling thousands of small programs, and reading one back takes a tenth of that.
+_CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "xla"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
 pytest.register_assert_rewrite("helpers")
 
 # The same few examples every time. HYPOTHESIS_PROFILE=long looks at many new ones.
 hypothesis.settings.register_profile(
     "quick", max_examples=10, derandomize=True, database=None, deadline=None
 )
-hypothesis.settings.register_profile("long", max_examples=1000, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=200, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 

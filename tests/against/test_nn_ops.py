@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from hornbeam import ops
-from hornbeam.ops import _nn
 
 
 def numbers(*shape, seed=0):
@@ -153,18 +152,3 @@ def test_gradients(name):
         jax.jit(jax.grad(lambda x, o=o: GRADIENTS[name](o, x).sum()))(x) for o in (ops, real.ops)
     )
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
-
-
-def test_every_op_is_compared():
-    public = [n for n in vars(_nn) if hasattr(getattr(_nn, n), "elementwise")]
-    elementwise = {n for n in public if getattr(_nn, n).elementwise}  # in test_small_parts.py
-    named = {part for name in CASES for part in name.split()}
-    short = {
-        "binary_crossentropy": "binary",
-        "categorical_crossentropy": "categorical",
-        "sparse_categorical_crossentropy": "sparse",
-        "dot_product_attention": "attention",
-    }
-    others = {"conv_transpose", "glu"}  # their own tests
-    missing = {n for n in public if short.get(n, n) not in named} - elementwise - others
-    assert not missing

@@ -37,3 +37,12 @@ def test_is_tensor():
 def test_histogram_of_given_edges():
     counts, edges = ops.histogram([0.1, 0.2, 0.7, 3.0], bins=[0.0, 0.5, 2.0])
     assert counts.tolist() == [2, 1] and edges.tolist() == [0.0, 0.5, 2.0]
+
+
+def test_divisors_of_the_lowest_integer():
+    """JAX's, and with it Keras's, computes forever."""
+    low = -(2**31)
+    x, y = np.array([low, low, 100, 0, low], "int32"), np.array([100, low, low, low, -1], "int32")
+    np.testing.assert_array_equal(ops.gcd(x, y), np.gcd(x, y))
+    np.testing.assert_array_equal(ops.lcm(x, y), np.lcm(x, y))
+    assert ops.gcd(np.int8(-128), np.int8(96)) == 32
