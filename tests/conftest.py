@@ -24,7 +24,7 @@ pytest.register_assert_rewrite("helpers")
 hypothesis.settings.register_profile(
     "quick", max_examples=10, derandomize=True, database=None, deadline=None
 )
-hypothesis.settings.register_profile("long", max_examples=1000, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=200, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 

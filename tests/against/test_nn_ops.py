@@ -13,7 +13,6 @@ import pytest
 
 import hornbeam
 from hornbeam import ops
-from hornbeam.ops import _ctc, _losses, _nn, _patches, _windows
 
 
 def numbers(*shape, seed=0):
@@ -396,19 +395,3 @@ MISTAKES = [
 def test_mistakes(call, words):
     with pytest.raises(ValueError, match=words):
         call()
-
-
-def test_every_op_is_compared():
-    # Activations are in test_small_parts.py.
-    modules = {m.__name__ for m in (_ctc, _losses, _nn, _patches, _windows)}
-    public = [n for n in ops.__all__ if getattr(ops, n).__module__ in modules]
-    named = {part for name in CASES for part in name.split()}
-    short = {
-        "binary_crossentropy": "binary",
-        "categorical_crossentropy": "categorical",
-        "sparse_categorical_crossentropy": "sparse",
-        "dot_product_attention": "attention",
-    }
-    others = {"conv_transpose"}  # its own tests
-    missing = {n for n in public if short.get(n, n) not in named} - others
-    assert not missing

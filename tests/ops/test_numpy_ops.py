@@ -51,3 +51,12 @@ MISTAKES = [
 def test_mistakes(call, words):
     with pytest.raises((TypeError, ValueError), match=words):
         call()
+
+
+def test_divisors_of_the_lowest_integer():
+    """JAX's, and with it Keras's, computes forever."""
+    low = -(2**31)
+    x, y = np.array([low, low, 100, 0, low], "int32"), np.array([100, low, low, low, -1], "int32")
+    np.testing.assert_array_equal(ops.gcd(x, y), np.gcd(x, y))
+    np.testing.assert_array_equal(ops.lcm(x, y), np.lcm(x, y))
+    assert ops.gcd(np.int8(-128), np.int8(96)) == 32

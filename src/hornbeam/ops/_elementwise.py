@@ -189,13 +189,22 @@ def nextafter(x1, x2):
 @op(elementwise=True)
 def gcd(x1, x2):
     """Greatest common divisor of integers."""
-    return jnp.gcd(*promoted(x1, x2))
+    return _of_magnitudes(jnp.gcd, x1, x2)
 
 
 @op(elementwise=True)
 def lcm(x1, x2):
     """Least common multiple of integers."""
-    return jnp.lcm(*promoted(x1, x2))
+    return _of_magnitudes(jnp.lcm, x1, x2)
+
+
+def _of_magnitudes(function, x1, x2):
+    """`function` of unsigned integers. JAX's never ends for the lowest int, whose abs is itself."""
+    x1, x2 = promoted(x1, x2)
+    dtype = jnp.result_type(x1, x2)
+    if not jnp.issubdtype(dtype, jnp.signedinteger):
+        return function(x1, x2)
+    return function(*(jnp.abs(x).astype(f"u{dtype}") for x in (x1, x2))).astype(dtype)
 
 
 @op(elementwise=True)

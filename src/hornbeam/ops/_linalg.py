@@ -354,8 +354,8 @@ def slogdet(x):
 
 
 def _slogdet(x):
-    # JAX's "lu" multiplies matrices of sizes 1 and 2 out, which overflows.
-    return tuple(jnp.linalg.slogdet(x, method="qr" if x.shape[-1] in (1, 2) else "lu"))
+    # JAX's "lu" multiplies 2 × 2 matrices out, which overflows.
+    return tuple(jnp.linalg.slogdet(x, method="qr" if x.shape[-1] == 2 else "lu"))
 
 
 @op

@@ -143,13 +143,25 @@ def argmax(x, axis=None, keepdims=False):
     >>> keras.ops.argmax([[1, 3, 2]], axis=-1)
     Array([1], dtype=int32)
     """
-    return jnp.argmax(array(x), axis, keepdims=keepdims)
+    return jnp.argmax(_signed_zeros(x), axis, keepdims=keepdims)
+
+
+def _signed_zeros(x):
+    """`x` with the smallest negative number in the place of zeros with a minus sign.
+
+    XLA on CPUs takes numbers of less than full precision (below 1.2e-38 in float32) to be zeros,
+    which keep their sign. So -1e-40 is still less than 0, as it is in NumPy.
+    """
+    x = array(x)
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return x
+    return jnp.where((x == 0) & jnp.signbit(x), -jnp.finfo(x.dtype).smallest_normal, x)
 
 
 @op
 def argmin(x, axis=None, keepdims=False):
     """Index of the first smallest element along one axis, or in the flat array."""
-    return jnp.argmin(array(x), axis, keepdims=keepdims)
+    return jnp.argmin(_signed_zeros(x), axis, keepdims=keepdims)
 
 
 @op
