@@ -52,7 +52,7 @@ def arrays(draw, shapes=SHAPES):
     return generator.choice(ELEMENTS[dtype], shape).astype(numpy_dtype(dtype))
 
 
-def assert_same(calls, *arrays, eager=False):
+def assert_same(calls, *arrays):
     """Where Keras computes, we compute the same.
 
     All calls are compiled as one function, which takes much less time.
@@ -72,7 +72,7 @@ def assert_same(calls, *arrays, eager=False):
                 refused[name] = error
         return results
 
-    results = (both if eager else jax.jit(both))(arrays)
+    results = jax.jit(both)(arrays)
     assert not refused
     for name, (ours, theirs) in results.items():
         ours, theirs = jax.tree.leaves(ours), jax.tree.leaves(theirs)
