@@ -205,3 +205,8 @@ def test_unknown_sizes_are_one_symbol():
     assert (a + b).shape == (None, 3)
     # Here only that of `b` must be 2.
     assert keras.ops.scatter_update(a, np.array([[0], [2]]), b).shape == (None, 3)
+
+
+@pytest.mark.parametrize("size", [5, 8, 10, 12, 16])
+def test_reshape_into_parts_of_unknown_number(size):
+    assert keras.ops.reshape(keras.Input((3,)), (-1, size)).shape == (None, size)

@@ -368,7 +368,7 @@ def plain(x):
 
 # Stand-ins for an unknown size when a calculation can't do with a symbol: sizes that many numbers
 # divide, and no small constant equals.
-_PROBES = (48, 96)
+_PROBES = (240, 480)
 _cache = {}
 
 
