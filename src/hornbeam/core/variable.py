@@ -1,6 +1,7 @@
 """`Variable`: a box with an array, a path, a dtype and a trainable flag."""
 
 import operator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -348,7 +349,11 @@ class Variable:
 
 # JAX's functions (most are jitted) take a tree of arrays apart before they look at it. To them a
 # variable is a tree of one array, which they put together again as that array.
-jax.tree_util.register_pytree_node(Variable, lambda v: ((v.value,), None), lambda _, leaf: leaf[0])
+def _put_together(_, leaves) -> Any:
+    return leaves[0]
+
+
+jax.tree_util.register_pytree_node(Variable, lambda v: ((v.value,), None), _put_together)
 
 
 def _callable_or_none(variable, what, value):
