@@ -380,16 +380,21 @@ def test_ctrl_c_leaves_the_last_finished_step(data, delay):
     model.fit(x, y, batch_size=8, verbose=0)
     start = int(model.optimizer.iterations)
 
+    done = threading.Event()
+
     def interrupt():
         time.sleep(delay)
         os.kill(os.getpid(), signal.SIGINT)
+        # Python ignores what is raised in a finalizer, which may just be running.
+        while not done.wait(5):
+            os.kill(os.getpid(), signal.SIGINT)
 
     handler = signal.getsignal(signal.SIGINT)
     thread = threading.Thread(target=interrupt)
     with pytest.raises(KeyboardInterrupt):
         thread.start()
-        model.fit(x, y, batch_size=8, epochs=100_000, verbose=0)
-        time.sleep(5)
+        model.fit(x, y, batch_size=8, epochs=1_000_000, verbose=0)
+    done.set()
     thread.join()
     assert signal.getsignal(signal.SIGINT) is handler
     done = int(model.optimizer.iterations) - start
