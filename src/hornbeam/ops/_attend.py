@@ -205,6 +205,7 @@ def _product(x, y):
 def weighted_mean(logits, values, kept=None, rate=0.0):
     """`dropout(softmax(logits)) @ values`: `[…, t, s]` and `[…, s, e]` to `[…, t, e]`."""
     weights, total = _exponentials(logits)
+    rate = 0.0 if kept is None else rate
     return (_mix(_drop(weights, kept), values, rate) / total).astype(values.dtype)
 
 
@@ -218,7 +219,7 @@ def _weighted_mean_jvp(rate, primals, tangents):
     logits, values, kept = primals
     logits_dot, values_dot, _ = tangents
     weights, total = _exponentials(logits)
-    used = _drop(weights, kept)
+    used, rate = _drop(weights, kept), 0.0 if kept is None else rate
     y = _mix(used, values, rate) / total
     y_dot = jnp.zeros_like(y)
     if not isinstance(logits_dot, SymbolicZero):
