@@ -206,8 +206,10 @@ def test_models_travel_both_ways(tmp_path, make):
 
     theirs, ours = (weights_tree(tmp_path / f"{n}.weights.h5") for n in ("real", "ours"))
     assert arrays(ours) == arrays(theirs)
-    # Layers without weights inside others needn't be the same: their groups are empty.
-    assert all(theirs[name] == ours[name] for name in theirs.keys() & ours.keys())
+    # Layers without weights inside others needn't be there or carry the same number.
+    for name in theirs.keys() & ours.keys():
+        if any(array.startswith(name) for array in arrays(ours)):
+            assert theirs[name] == ours[name], name
     back.load_weights(tmp_path / "ours.weights.h5")
     copy.load_weights(tmp_path / "real.weights.h5")
 

@@ -88,7 +88,10 @@ def test_training_in_float64():
     found = []
     with jax.enable_x64(True):
         for k in (keras, real):
+            policy = k.config.dtype_policy()
             k.config.set_floatx("float64")
+            # Keras's policy is the one of its first use, whatever `floatx` says later.
+            k.config.set_dtype_policy("float64")
             try:
                 first = k.layers.Dense(
                     4, "tanh", kernel_initializer=k.initializers.Constant(kernel)
@@ -100,6 +103,7 @@ def test_training_in_float64():
                 found.append((history, [np.asarray(v) for v in model.weights]))
             finally:
                 k.config.set_floatx("float32")
+                k.config.set_dtype_policy(policy)
     (ours, weights), (theirs, their_weights) = found
     exact = np.mean((np.tanh(x @ kernel).sum(axis=1, keepdims=True) - y) ** 2)
     np.testing.assert_allclose(ours["loss"][0], exact, rtol=1e-14)
