@@ -158,11 +158,15 @@ def test_shuffling_takes_the_batches_in_another_order():
 
 def test_a_generator_that_ends_too_early():
     model = classifier()
-    with pytest.warns(UserWarning, match="come to its end, without epoch 2"):
-        history = model.fit(batches(), epochs=3, verbose=0)
-    assert history.epoch == [0]
-    with pytest.warns(UserWarning, match="without the last 2 of 7 steps"):
+    with pytest.raises(ValueError, match="x came to its end after 5 batches, before epoch 2 of 3"):
+        model.fit(batches(), epochs=3, verbose=0)
+    assert model.history.epoch == [0]
+    with pytest.raises(ValueError, match="x came to its end after 5 of 7 steps"):
         model.fit(batches(), steps_per_epoch=7, verbose=0)
+    with pytest.raises(ValueError, match="x came to its end after 5 of 6 steps"):
+        model.evaluate(batches(), steps=6, verbose=0)
+    with pytest.raises(ValueError, match="validation x came to its end before the first batch"):
+        model.fit(Loader(), validation_data=batches(), epochs=2, verbose=0)
 
 
 MISTAKES = {
@@ -175,7 +179,7 @@ MISTAKES = {
     "split": (
         lambda m: m.fit(Loader(), validation_split=0.2),
         ValueError,
-        "validation_split is for arrays; x yields batches .it is a Loader.",
+        "validation_split is for data with rows; x yields batches .it is a Loader.",
     ),
     "four parts": (lambda m: m.fit(iter([(X, Y, W, W)])), ValueError, "received a tuple of 4"),
     "rows that differ": (
@@ -225,6 +229,6 @@ def test_a_dead_worker_is_an_error_at_once():
     data = [*batches()]
     data[1] = "dies"
     start = time.monotonic()
-    with pytest.raises(RuntimeError, match="process pool"):
+    with pytest.raises(RuntimeError, match="A worker process of the BatchesByNumber died while batch"):
         classifier().fit(BatchesByNumber(data, workers=1, use_multiprocessing=True), verbose=0)
     assert time.monotonic() - start < 60

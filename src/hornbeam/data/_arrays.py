@@ -1,14 +1,14 @@
-"""Batches out of arrays in memory: shuffled by index, never copied, kept on the device."""
-
-import functools
+"""Data as trees of arrays: what was given, made into numbers, with as many rows each."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ..core import dtypes, settings
-from ..core.messages import expected, shown
+from ..core.messages import did_you_mean, expected
 from ..core.variable import Variable
+from ._foreign import Columns, columns_of, is_column, is_sparse, refused, to_numpy
+
+NAMES = ("x", "y", "sample_weight")
 
 
 def pack(x, y=None, sample_weight=None):
@@ -29,109 +29,139 @@ def unpack(data):
     return (*data, None, None)[:3]
 
 
-class ArraySource:
-    """Rows of arrays, in batches.
+class Form:
+    """What a model takes: how tables, and what names their columns, become its batches.
 
     Args:
-        data: nested tuples, lists and dicts of arrays with as many rows each.
-        names: what the top-level parts are called in messages.
-        batch_size: rows in a batch; the last batch may have fewer.
-        shuffle: whether every epoch has a new order.
-
-    Raises:
-        ValueError: if there are no rows, or the arrays differ in their number of rows.
+        inputs, outputs: names of the model's inputs and outputs, `None` for a single one without
+            a name. A table feeds named ones by its columns, and is one array otherwise.
+        y, sample_weight: names of the columns that hold them, if the data has columns.
     """
 
-    def __init__(self, data, batch_size=None, shuffle=False, names=("x", "y", "sample_weight")):
-        batch_size = 32 if batch_size is None else batch_size
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise ValueError(expected("batch_size", "an int of at least 1", batch_size))
-        self.data = tuple(as_arrays(part, name) for part, name in zip(data, names, strict=False))
-        self.num_rows = count_rows(self.data, names)
-        self.batch_size = int(batch_size)
-        self.shuffle = bool(shuffle)
-        self._placed = None
-        self.ends, self.exhausted = False, False  # passes follow one another for ever
-        self._ahead = []  # what is left of this pass: tables of the rows of each batch
-        if self.shuffle:
-            # Keras draws one order that it doesn't use; so a seed gives the same epochs in both.
-            np.random.permutation(self.num_rows)
+    def __init__(self, inputs=None, outputs=None, y=None, sample_weight=None):
+        self.wanted = (inputs, outputs, outputs if sample_weight is not None else None)
+        self.y, self.sample_weight = y, sample_weight
 
-    @property
-    def num_batches(self):
-        """Batches in one pass over the data."""
-        return -(-self.num_rows // self.batch_size)
+    def arrays(self, parts, names=NAMES):
+        """A batch, `x` alone or a tuple, as a tuple of trees of arrays."""
+        if not isinstance(parts, (tuple, list)):
+            parts = (parts,)
+        if len(parts) > 3:
+            raise ValueError(
+                "A batch is x, (x, y) or (x, y, sample_weight); received "
+                f"a {type(parts).__name__} of {len(parts)}."
+            )
+        if self.y is not None or self.sample_weight is not None:
+            parts = self._by_name(parts[0], names)
+        return tuple(as_arrays(p, name, w) for p, name, w in zip(parts, names, self.wanted))
 
-    def map(self, function):
-        """Apply a function to the data, as it would be applied to each batch."""
-        self.data, self._placed = function(self.data), None
+    def _by_name(self, x, names):
+        """`(x, y, sample_weight)` out of the columns of `x`."""
+        columns = x if isinstance(x, dict) else columns_of(x)
+        taken = []
+        for what, given in zip(names[1:], (self.y, self.sample_weight)):
+            for name in [] if given is None else [given] if isinstance(given, str) else given:
+                if columns is None:
+                    wanted = f"a table, since {what} names its column {name!r}"
+                    raise ValueError(expected(names[0], wanted, x))
+                if name not in columns:
+                    raise ValueError(
+                        f"{names[0]} has no column {name!r}, which {what} names; it has "
+                        f"{', '.join(map(str, columns))}. " + did_you_mean(name, columns)
+                    )
+                taken.append(name)
 
-    def batch_specs(self):
-        """Shapes and dtypes of the arrays: as they come to the device, with all rows."""
-        return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, device_dtype(a)), self.data)
+        def part(given):
+            if given is None or isinstance(given, str):
+                return None if given is None else columns[given]
+            return Columns((k, columns[k]) for k in given)
 
-    def place(self):
-        """The arrays on the device, from the second time on without moving anything.
-
-        On a CPU that is the host's memory, where NumPy gathers rows ten times faster than XLA.
-        """
-        if self._placed is None:
-            self._on_host = jax.default_backend() == "cpu"
-            put = np.asarray if self._on_host else jnp.asarray
-            self._placed = jax.tree.map(lambda a: put(a, device_dtype(a)), self.data)
-        return self._placed
-
-    @functools.cached_property
-    def batch_bytes(self):
-        """The size of a batch on the device."""
-        leaves = jax.tree.leaves(self.batch_specs())
-        return sum(a.size * a.dtype.itemsize for a in leaves) // self.num_rows * self.batch_size
-
-    def rewind(self):
-        """Start the next `take` at the beginning of a pass."""
-        self._ahead = []
-
-    def close(self):
-        """Nothing to do; other sources end their workers."""
-
-    def take(self, count, stacked=1):
-        """The next batches. A pass over the data is followed by another one without a gap.
-
-        Args:
-            count: how many, at most.
-            stacked: the size of the first axis of the result, at least `count`.
-
-        Returns:
-            `(batches, count)`: arrays `[stacked, batch size, …]` on the device, and how many
-            batches they hold; the rest is padding. A smaller last batch comes alone.
-        """
-        self._ahead = self._ahead or self._pass()
-        rows = self._ahead.pop(0)
-        if len(rows) > count:
-            self._ahead.insert(0, rows[count:])
-            rows = rows[:count]
-        count = len(rows)
-        if rows.shape[1] == self.batch_size and count < stacked:
-            rows = np.concatenate([rows, np.repeat(rows[:1], stacked - count, 0)])
-        arrays = self.place()
-        if self._on_host:
-            batches = jax.tree.map(lambda a: np.take(a, rows, axis=0), arrays)
-            return jax.device_put(batches), count
-        return _gather(arrays, rows), count
-
-    def _pass(self):
-        """The rows of each batch of a new pass: `[batches, batch size]`, and of a smaller last."""
-        n, size = self.num_rows, self.batch_size
-        order = np.random.permutation(n) if self.shuffle else np.arange(n)
-        order = order.astype("int32")
-        whole = n // size * size
-        tables = order[:whole].reshape(-1, size), order[whole:].reshape(1, -1)
-        return [rows for rows in tables if rows.size]
+        others = Columns((k, v) for k, v in columns.items() if k not in taken)
+        return pack(others, part(self.y), part(self.sample_weight))
 
 
-@jax.jit
-def _gather(arrays, rows):
-    return jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), arrays)
+def are_names(x):
+    """Whether `x` is the name of a column, or a list of names."""
+    if isinstance(x, (list, tuple)):
+        return bool(x) and all(isinstance(name, str) for name in x)
+    return isinstance(x, str)
+
+
+def as_arrays(part, name, wanted=None):
+    """`part` with arrays in the place of everything that is data.
+
+    Args:
+        part: nested dicts, lists and tuples of what holds an array.
+        name: what to call it in messages.
+        wanted: names of the columns to take from a table; `None` for one array of them all.
+    """
+    if part is None:
+        return None
+    columns = part if isinstance(part, Columns) else columns_of(part)
+    if columns is not None:
+        return _from_table(columns, name, wanted)
+    hint = refused(part)
+    if hint is not None:
+        raise ValueError(f"{name} is a {type(part).__name__}. {hint}")
+    if isinstance(part, dict):
+        return {k: as_arrays(v, f"{name}[{k!r}]") for k, v in part.items()}
+    if isinstance(part, (list, tuple)) and not _is_data(part):
+        return type(part)(as_arrays(v, f"{name}[{i}]") for i, v in enumerate(part))
+    if isinstance(part, Variable):
+        part = part.value
+    if is_sparse(part):
+        return part if part.format == "csr" else part.tocsr()
+    given = part
+    if not isinstance(part, (np.ndarray, jax.Array)):
+        plain = isinstance(part, (list, tuple, int, float, range)) or is_column(part)
+        if isinstance(part, str) or not (hasattr(part, "__array__") or plain):
+            raise ValueError(
+                expected(
+                    name,
+                    "an array, or a list, tuple or dict of arrays",
+                    part,
+                    "A generator, PyDataset or data loader of whole batches stands for x alone.",
+                )
+            )
+        part = to_numpy(part)
+    if part.ndim == 0:
+        raise ValueError(expected(name, "an array with one row per sample", part))
+    if isinstance(part, np.ndarray) and part.dtype.kind in "OSUTMm":
+        dtype = getattr(given, "dtype", getattr(given, "type", part.dtype))
+        raise ValueError(
+            f"{name} holds a {type(given).__name__} of shape {part.shape} and dtype {dtype}; a "
+            "compiled step needs numbers. Turn it into numbers first, or leave it out."
+        )
+    return part
+
+
+def _from_table(columns, name, wanted):
+    """The columns that are wanted, by name, or all side by side."""
+    if wanted is not None and all(column in columns for column in wanted):
+        columns = {column: columns[column] for column in wanted}
+    arrays = {k: as_arrays(v, f"{name}[{k!r}]") for k, v in columns.items()}
+    if wanted is not None:
+        return arrays  # if the model lacks one, it says so
+    values = list(arrays.values())
+    if len(values) == 1 and values[0].ndim > 1:
+        return values[0]
+    deep = [k for k, a in arrays.items() if a.ndim > 1]
+    if deep:
+        raise ValueError(
+            f"{name}[{deep[0]!r}] has several axes, so it doesn't become a column of one array "
+            f"with {', '.join(repr(k) for k in arrays if k != deep[0])}. Name the model's inputs "
+            "after columns, or leave columns out."
+        )
+    return np.stack(values, axis=-1) if values else None
+
+
+def _is_data(x):
+    """Whether a list is one array written out, such as `[[1, 2], [3, 4]]`."""
+    while isinstance(x, (list, tuple)):
+        if not x:
+            return True
+        x = x[0]
+    return isinstance(x, (bool, int, float, np.generic))
 
 
 def device_dtype(a):
@@ -144,51 +174,18 @@ def device_dtype(a):
     return a.dtype
 
 
-def as_arrays(part, name):
-    """`part` with arrays in the place of everything that is data."""
-    if part is None:
-        return None
-    if isinstance(part, dict):
-        return {k: as_arrays(v, f"{name}[{k!r}]") for k, v in part.items()}
-    if isinstance(part, (list, tuple)) and not _is_data(part):
-        return type(part)(as_arrays(v, f"{name}[{i}]") for i, v in enumerate(part))
-    if isinstance(part, Variable):
-        part = part.value
-    if not isinstance(part, (np.ndarray, jax.Array)):
-        if not (hasattr(part, "__array__") or isinstance(part, (list, tuple, int, float))):
-            raise ValueError(
-                expected(
-                    name,
-                    "an array, or a list, tuple or dict of arrays",
-                    part,
-                    "A generator, PyDataset or data loader of whole batches stands for x alone.",
-                )
-            )
-        part = np.asarray(part)
-    if part.ndim == 0:
-        raise ValueError(expected(name, "an array with one row per sample", part))
-    if isinstance(part, np.ndarray) and part.dtype.kind in "OSUTM":
-        raise ValueError(
-            f"{name} holds {shown(part)}; a compiled step needs numbers. Turn it into numbers "
-            "first."
-        )
-    return part
+def paths_of(data, names=NAMES):
+    """`{name of an array: array}`, such as `x['a']`."""
+    return {
+        name + jax.tree_util.keystr(path): leaf
+        for part, name in zip(data, names, strict=False)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(part)
+    }
 
 
-def _is_data(x):
-    """Whether a list is one array written out, such as `[[1, 2], [3, 4]]`."""
-    while isinstance(x, (list, tuple)):
-        if not x:
-            return True
-        x = x[0]
-    return isinstance(x, (bool, int, float, np.generic))
-
-
-def count_rows(data, names):
-    rows = {}
-    for part, name in zip(data, names, strict=False):
-        for path, leaf in jax.tree_util.tree_leaves_with_path(part):
-            rows[name + jax.tree_util.keystr(path)] = leaf.shape[0]
+def count_rows(data, names=NAMES):
+    """The number of rows that all arrays have, or an error."""
+    rows = {name: leaf.shape[0] for name, leaf in paths_of(data, names).items()}
     if not rows:
         raise ValueError(f"There is no data: {names[0]} holds no array.")
     counts = set(rows.values())
@@ -201,22 +198,3 @@ def count_rows(data, names):
     if counts == {0}:
         raise ValueError(f"There is no data: {', '.join(rows)} has 0 rows.")
     return counts.pop()
-
-
-def split_validation(data, fraction):
-    """The first rows for training and the last `fraction` for validation, as two tuples."""
-    if not 0 < fraction < 1:
-        raise ValueError(expected("validation_split", "between 0 and 1", fraction))
-    names = ("x", "y", "sample_weight")
-    data = tuple(as_arrays(part, name) for part, name in zip(data, names, strict=False))
-    n = count_rows(data, names)
-    start = int(n * (1.0 - fraction))
-    if start in (0, n):
-        raise ValueError(
-            f"validation_split={fraction} of {n} rows leaves nothing for "
-            f"{'training' if start == 0 else 'validation'}."
-        )
-    return (
-        jax.tree.map(lambda a: a[:start], data),
-        jax.tree.map(lambda a: a[start:], data),
-    )

@@ -2,8 +2,13 @@
 
 import collections.abc
 import concurrent.futures
+import contextlib
 import itertools
 import multiprocessing
+import signal
+import threading
+import time
+import warnings
 from typing import Any
 
 import numpy as np
@@ -106,52 +111,113 @@ def _natural(what, value):
 
 
 class Workers:
-    """Makes the batches of a `PyDataset`, in order, and ahead of time if it has workers."""
+    """Reads a `PyDataset`: in order, and ahead of time if it has workers.
 
-    def __init__(self, dataset, shuffle):
-        self.dataset, self.shuffle = dataset, shuffle
+    Args:
+        dataset: the `PyDataset`.
+        order: function from a number of batches to their order in this pass.
+    """
+
+    once, can_seek, keeps_place = False, True, False
+
+    def __init__(self, dataset, order):
+        self._dataset, self._order = dataset, order
         cls = type(dataset)
         self._changes = any(
             getattr(cls, event) is not getattr(PyDataset, event)
             for event in ("on_epoch_begin", "on_epoch_end")
         )
-        self._pool = None
+        self._pool: Any = None
 
-    def one_pass(self):
-        """A generator of the batches of one pass."""
-        dataset = self.dataset
-        dataset.on_epoch_begin()
-        n = dataset.num_batches
-        numbers = itertools.count() if n is None else range(n)
-        if self.shuffle and n is not None:
-            numbers = np.random.permutation(n).tolist()
-        if dataset.workers > 1 or dataset.use_multiprocessing:
-            yield from self._ahead(numbers)
-        else:
-            for number in numbers:
-                yield dataset[number]
-        dataset.on_epoch_end()
+    @property
+    def num_batches(self):
+        """Batches in a pass; `None` if it has no end."""
+        return self._dataset.num_batches
+
+    def begin_pass(self):
+        """Called before the first batch of a pass is made."""
+        self._dataset.on_epoch_begin()
+
+    def end_pass(self):
+        """Called when the last one was made."""
+        self._dataset.on_epoch_end()
         if self._changes:
             self.close()
 
+    def batches(self, start):
+        """An iterator over the batches of a pass from number `start` on."""
+        n = self._dataset.num_batches
+        numbers = itertools.count(start) if n is None else self._order(n)[start:].tolist()
+        if self._dataset.workers > 1 or self._dataset.use_multiprocessing:
+            return self._ahead(numbers)
+        return (self._dataset[number] for number in numbers)
+
     def _ahead(self, numbers):
+        """Batches in order, while the next ones are being made.
+
+        An exception is raised at once, also if it is that of a later batch.
+        """
         if self._pool is None:
-            self._pool = _pool(self.dataset)
-        submit = self._pool.submit
-        get = _get_from_copy if self.dataset.use_multiprocessing else self.dataset.__getitem__
-        waiting = collections.deque()
+            self._pool = _pool(self._dataset)
+        in_copy = self._dataset.use_multiprocessing
+        get = _get_from_copy if in_copy else self._dataset.__getitem__
+        most = max(self._dataset.max_queue_size, self._dataset.workers)
+        waiting, failed = collections.deque(), concurrent.futures.Future()
+
+        def watch(made):
+            if not made.cancelled() and made.exception() is not None:
+                with contextlib.suppress(
+                    concurrent.futures.InvalidStateError
+                ):  # others failed, too
+                    failed.set_result(made.exception())
+
+        def oldest():
+            concurrent.futures.wait((waiting[0][1], failed), return_when="FIRST_COMPLETED")
+            if failed.done():
+                self._raise(failed.result(), waiting[0][0])
+            return waiting.popleft()[1].result()
+
         for number in numbers:
-            waiting.append(submit(get, number))
-            if len(waiting) > max(self.dataset.max_queue_size, self.dataset.workers):
-                yield waiting.popleft().result()
+            waiting.append((number, self._pool.submit(get, number)))
+            waiting[-1][1].add_done_callback(watch)
+            if len(waiting) > most:
+                yield oldest()
         while waiting:
-            yield waiting.popleft().result()
+            yield oldest()
+
+    def _raise(self, error, number):
+        if isinstance(error, concurrent.futures.BrokenExecutor):
+            raise RuntimeError(
+                f"A worker process of the {type(self._dataset).__name__} died while batch {number} "
+                "was awaited: it was killed (perhaps for memory), or ended itself. workers=0 and "
+                "use_multiprocessing=False make the batches here."
+            ) from error
+        raise error
 
     def close(self):
-        """Let the workers finish what they are doing, and end them."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-            self._pool = None
+        """End the workers: those that are still busy after a second and a half by force."""
+        pool, self._pool = self._pool, None
+        if pool is None:
+            return
+        pool.shutdown(wait=False, cancel_futures=True)
+        # Executors have no other way to wait for a limited time, nor to name their workers.
+        processes = list((getattr(pool, "_processes", None) or {}).values())
+        deadline = time.monotonic() + _PATIENCE
+        for worker in [*processes, *getattr(pool, "_threads", ())]:
+            worker.join(max(deadline - time.monotonic(), 0))
+            if isinstance(worker, threading.Thread) and worker.is_alive():
+                warnings.warn(
+                    f"A thread still makes a batch of the {type(self._dataset).__name__}; nothing "
+                    "can end it before it is done.",
+                    stacklevel=2,
+                )
+                return
+        for process in processes:
+            process.kill()
+        pool.shutdown(wait=True)
+
+
+_PATIENCE = 1.5  # seconds
 
 
 def _pool(dataset):
@@ -169,6 +235,8 @@ _copy: Any = None  # the data set, in a worker process
 
 def _keep_copy(dataset):
     global _copy
+    # Ctrl-C in a terminal goes to all processes; the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _copy = dataset
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import inspect
 import itertools
-import warnings
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +13,7 @@ from ..core import rng, settings
 from ..core.messages import did_you_mean, expected
 from ..core.scope import functionalize
 from ..core.symbolic import KerasTensor, infer
-from ..data import ArraySource, BatchSource, pack, split_validation, unpack, yields_batches
+from ..data import are_names, pack, source_of, split_source, stands_alone, unpack
 from . import step as steps_module
 from .state import RunningState, interrupts_deferrable
 from .step import Program
@@ -22,10 +21,10 @@ from .step import Program
 _STACK = 32  # so many batches are gathered at once …
 _STACK_BYTES = 1 << 22  # … if they take no more than that together: what a cache may hold
 
-_MSG_EXHAUSTED = """\
-The data has come to its end, without {when}: an iterator, such as a generator, yields each batch \
+_MSG_ENDED = """\
+{name} came to its end {when}. An iterator, such as a generator, yields each batch \
 once. Pass something that can be iterated again (a PyDataset, a data loader, an object with an \
-`__iter__`), or an endless generator together with `steps_per_epoch`."""
+`__iter__`), an endless generator together with `steps_per_epoch`, or ask for fewer steps."""
 
 
 def fit(
@@ -49,15 +48,19 @@ def fit(
     validation_freq,
 ):
     """Train; see `Model.fit`."""
+    options = {"batch_size": batch_size, "shuffle": shuffle, **_columns(model)}
+    other, validation = validation_batch_size or batch_size, None
     if validation_split and validation_data is None:
-        _only_arrays(x, "validation_split")
-        data, validation_data = split_validation(pack(x, y, sample_weight), validation_split)
-        x, y, sample_weight = unpack(data)
-    train, validation = _source(x, y, sample_weight, batch_size, shuffle), None
+        train, validation = split_source(
+            x, y, sample_weight, validation_split, other=other, **options
+        )
+    else:
+        train = source_of(x, y, sample_weight, **options)
     if validation_data is not None:
-        size = validation_batch_size or train.batch_size
-        x, y, sample_weight = _as_data(validation_data)
-        validation = _source(x, y, sample_weight, size, of="validation ")
+        options.update(batch_size=other, shuffle=False)
+        names = tuple(f"validation {name}" for name in ("x", "y", "sample_weight"))
+        x, y, sample_weight = _as_data(validation_data, y, sample_weight)
+        validation = source_of(x, y, sample_weight, names=names, **options)
     if class_weight is not None:
         train.map(lambda data: _with_class_weight(data, class_weight))
     # More steps than the data has batches are fine: one pass follows another.
@@ -84,8 +87,8 @@ def fit(
         callbacks.on_train_begin()
         for epoch in range(initial_epoch, epochs):
             if train.exhausted:
-                warnings.warn(_MSG_EXHAUSTED.format(when=f"epoch {epoch + 1}"), stacklevel=3)
-                break
+                when = f"after {train.batch} batches, before epoch {epoch + 1} of {epochs}"
+                raise ValueError(_MSG_ENDED.format(name=train.name, when=when))
             model.reset_metrics()
             callbacks.on_epoch_begin(epoch)
             logs = runner.epoch(state, train, steps, callbacks)
@@ -106,7 +109,7 @@ def fit(
 
 def evaluate(model, x, y, *, batch_size, verbose, sample_weight, steps, callbacks):
     """Loss and metrics as a dict of floats; see `Model.evaluate`."""
-    source = _source(x, y, sample_weight, batch_size)
+    source = source_of(x, y, sample_weight, batch_size=batch_size, **_columns(model))
     prepare(model, source)
     source.map(lambda data: _with_checked_targets(model, data))
     limit = _limit(steps, source, "steps")
@@ -128,7 +131,7 @@ def _evaluate(model, runner, source, limit, callbacks):
 
 def predict(model, x, *, batch_size, verbose, steps, callbacks):
     """Predictions as NumPy arrays; see `Model.predict`."""
-    source = _source(x, None, None, batch_size)
+    source = source_of(x, batch_size=batch_size, **_columns(model))
     limit = _limit(steps, source, "steps")
     shown = limit or source.num_batches
     callbacks = _callback_list(model, callbacks, verbose, steps=shown, epochs=1)
@@ -145,7 +148,7 @@ def on_batch(model, kind, x, y=None, sample_weight=None, class_weight=None):
     data = pack(x, y, sample_weight)
     if class_weight is not None:
         data = _with_class_weight(data, class_weight)
-    source = ArraySource(data, batch_size=np.iinfo("int32").max)
+    source = source_of(*unpack(data), batch_size=np.iinfo("int32").max, **_columns(model))
     if kind != "predict":
         prepare(model, source)
         source.map(lambda data: _with_checked_targets(model, data))
@@ -180,30 +183,37 @@ class Runner:
         if self.fused == "auto" or (self.fused == 1 and not callbacks.follow_steps(self.kind)):
             self.fused = None  # as many as take a moment
         stacked = self._stacked(source)
-        done, results, count, ends = 0, None, 0, 0
-        while steps is None or done < steps:
-            most = stacked if steps is None else min(stacked, steps - done)
-            batches, number = source.take(most, stacked)
-            ends = 0 if number else ends + 1
-            if ends and (steps is None or source.exhausted or ends > 1):
-                break
-            start = 0
-            while start < number:
-                events.begin(done)
-                results, count = self.run(state, batches, start, number - start)
-                start += count
-                done += count
-                if outputs is not None:
-                    outputs.append(_joined(results, count))
-                events.end(done, results, count)
-                if self.model.stop_training and self.kind == "train":
-                    return _floats(results, count - 1)
-        if not done:
-            raise ValueError("There is no data (any more): not a single batch came.")
-        if steps is not None and done < steps:
-            when = f"the last {steps - done} of {steps} steps"
-            warnings.warn(_MSG_EXHAUSTED.format(when=when), stacklevel=4)
+        done, start, count, results, before = 0, 0, 0, None, None
+        batches, left = self._take(source, stacked, steps)
+        while left:
+            events.begin(done)
+            results, count = self.run(state, batches, start, left)
+            start, left, done = start + count, left - count, done + count
+            if not left:
+                # The next batches are read, and go to the device, while it computes these, and
+                # before anybody asks for results; no more than these two stacks are there.
+                jax.block_until_ready(before)
+                before, start = results, 0
+                batches, left = self._take(source, stacked, None if steps is None else steps - done)
+            if outputs is not None:
+                outputs.append(_joined(results, count))
+            events.end(done, results, count)
+            if self.model.stop_training and self.kind == "train":
+                return _floats(results, count - 1)
+        if not done or (steps is not None and done < steps):
+            when = "before the first batch" if steps is None else f"after {done} of {steps} steps"
+            raise ValueError(_MSG_ENDED.format(name=source.name, when=when))
         return {} if outputs is not None else _floats(results, count - 1)
+
+    def _take(self, source, stacked, wanted):
+        """The next batches; those of the next pass only if a number of them is wanted."""
+        if wanted == 0:
+            return None, 0
+        most = stacked if wanted is None else min(stacked, wanted)
+        batches, number = source.take(most, stacked)
+        if not number and wanted is not None and not source.exhausted:
+            batches, number = source.take(most, stacked)
+        return batches, number
 
     def _stacked(self, source):
         """How many batches to gather at once, which saves calls.
@@ -413,36 +423,28 @@ def prepare(model, source):
 # Arguments ------------------------------------------------------------------------------------
 
 
-def _as_data(data):
-    """`(x, y, sample_weight)` from what was given as `validation_data`."""
-    if yields_batches(data):
-        return data, None, None
+def _as_data(data, *columns):
+    """`(x, y, sample_weight)` from what was given as `validation_data`.
+
+    Args:
+        columns: `y` and `sample_weight` of `fit`, which hold if they name columns.
+    """
+    if stands_alone(data):
+        return data, *(names if are_names(names) else None for names in columns)
     if isinstance(data, (list, tuple)) and len(data) in (1, 2, 3):
         return unpack(tuple(data))
     wanted = "(x, y), (x, y, sample_weight), or an iterable of batches"
     raise ValueError(expected("validation_data", wanted, data))
 
 
-def _source(x, y, sample_weight, batch_size, shuffle=False, of=""):
-    """The source of the batches that `x` holds, or yields."""
-    if not yields_batches(x):
-        names = tuple(f"{of}{name}" for name in ("x", "y", "sample_weight"))
-        return ArraySource(pack(x, y, sample_weight), batch_size, shuffle, names)
-    for name, value in (("y", y), ("sample_weight", sample_weight)):
-        if value is not None:
-            raise ValueError(
-                f"{of}x yields whole batches (it is a {type(x).__name__}), so {name} should be in "
-                "them: let it yield (x, y) or (x, y, sample_weight)."
-            )
-    return BatchSource(x, shuffle, f"{of}x")
-
-
-def _only_arrays(x, what):
-    if yields_batches(x):
-        raise ValueError(
-            f"{what} is for arrays; x yields batches (it is a {type(x).__name__}). Pass the other "
-            "part of the data as validation_data."
-        )
+def _columns(model):
+    """The names that a table's columns may have to feed the model; see `source_of`."""
+    if model._function is None:
+        return {"inputs": None, "outputs": None}
+    inputs = list(model.input) if isinstance(model.input, dict) else model.input_names
+    several = isinstance(model.input, dict) or len(inputs) > 1
+    outputs = model.output_names if len(model.outputs) > 1 else None
+    return {"inputs": inputs if several else None, "outputs": outputs}
 
 
 @contextlib.contextmanager
@@ -471,11 +473,8 @@ def _limit(steps, source, what, several_passes=False):
     steps, available = _checked_steps(steps, what), source.num_batches
     if steps and available is not None and steps > available and not several_passes:
         raise ValueError(f"{what}={steps}, but the data has only {available} batches.")
-    limits = [
-        steps or (None if source.ends else available),
-        settings.max_steps_per_epoch(),
-    ]
-    return min((n for n in limits if n is not None), default=None)
+    limits = [n for n in (steps, settings.max_steps_per_epoch()) if n is not None]
+    return min(limits, default=None)
 
 
 def _is_due(frequency, epoch):

@@ -1,0 +1,242 @@
+"""Batches out of rows that can be had by number: shuffled by index, never copied."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..core.messages import expected
+from ._arrays import NAMES, Form, count_rows, device_dtype, paths_of
+from ._foreign import Columns, is_sparse, rows_of, to_numpy
+from ._source import Source
+
+
+class RowSource(Source):
+    """Rows in batches, of which the last one of a pass may have fewer.
+
+    Args:
+        rows: what `as_rows` returns.
+        batch_size: rows in a batch; 32 by default.
+        shuffle: whether every pass has a new order.
+        name: what to call the data in messages.
+    """
+
+    def __init__(self, rows, batch_size=None, shuffle=False, name="x"):
+        super().__init__(name, shuffle)
+        batch_size = 32 if batch_size is None else batch_size
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise ValueError(expected("batch_size", "an int of at least 1", batch_size))
+        self._rows, self._size = rows, int(batch_size)
+        self._ahead = None  # what is left of this pass, once begun: tables of the rows of batches
+        if self.shuffle:
+            # Keras draws one order that it doesn't use; so a seed gives the same epochs in both.
+            np.random.permutation(rows.count)
+
+    @property
+    def num_batches(self):
+        """Batches in one pass over the data."""
+        return -(-self._rows.count // self._size)
+
+    @property
+    def batch_size(self):
+        """Rows in a batch: in this shard's part of one, if there are shards."""
+        return len(range(self._size)[self._shard or slice(None)])
+
+    @functools.cached_property
+    def batch_bytes(self):
+        """The size of a batch on the device."""
+        leaves = jax.tree.leaves(self.batch_specs())
+        return sum(a.size * a.dtype.itemsize for a in leaves) // self._rows.count * self.batch_size
+
+    def batch_specs(self):
+        """Shapes and dtypes as they come to the device, with all rows."""
+        return self._rows.specs()
+
+    def map(self, function):
+        """Apply a function to the data, at once if it is all there."""
+        self._rows.map(function)
+
+    def rewind(self):
+        """Start the next `take` at the beginning of a pass."""
+        if self._ahead is not None:
+            self._ahead = None
+            self._next_pass()
+
+    def take(self, count, stacked=1):
+        """The next batches; see `Source.take`."""
+        if self._ahead is None:
+            self._go(0)
+        if not self._ahead:
+            self.rewind()
+            return None, 0
+        rows = self._ahead.pop(0)
+        if len(rows) > count:
+            self._ahead.insert(0, rows[count:])
+            rows = rows[:count]
+        count = len(rows)
+        self.batch += count
+        if rows.shape[1] == self.batch_size and count < stacked:
+            rows = np.concatenate([rows, np.repeat(rows[:1], stacked - count, 0)])
+        return self._rows.gather(rows), count
+
+    def _go(self, batch, replay=False):
+        """Make the tables `[batches, rows in a batch]` of what is left of this pass."""
+        n, size = self._rows.count, self._size
+        if batch > self.num_batches:
+            raise ValueError(
+                f"{self.name} has {self.num_batches} batches in a pass; there is no {batch}."
+            )
+        order = self._order(n).astype("int32")
+        whole = n // size * size
+        tables = order[:whole].reshape(-1, size)[batch:], order[whole:].reshape(1, -1)
+        if batch * size > whole:
+            tables = ()
+        if self._shard is not None:
+            tables = [rows[:, self._shard] for rows in tables]
+        self._ahead = [rows for rows in tables if len(rows) and (self._shard or rows.size)]
+
+    def _skip_pass(self):
+        self._order(self._rows.count)
+
+
+def as_rows(x, y=None, sample_weight=None, form=None, names=NAMES):
+    """The rows of arrays, tables and sparse matrices, or of a data set that gives them by number.
+
+    Raises:
+        ValueError: if there are no rows, or the parts differ in their number of rows.
+    """
+    form, by_number = form or Form(), rows_of(x)
+    if by_number is None:
+        data = form.arrays((x, y, sample_weight), names)
+        while data and data[-1] is None:
+            data = data[:-1]
+        n = count_rows(data, names)
+        if not any(is_sparse(a) for a in jax.tree.leaves(data)):
+            return Arrays(data, n)
+        return Fetched(n, lambda rows: jax.tree.map(lambda a: _dense(a[rows]), data))
+    n, get = by_number
+    if not n:
+        raise ValueError(f"There is no data: {names[0]} has 0 rows.")
+    for name, part in zip(names[1:], (y, sample_weight)):
+        if part is not None:
+            raise ValueError(
+                f"{names[0]} gives whole rows (it is a {type(x).__name__}), so {name} should be in "
+                "them, or name a column of them."
+            )
+
+    def fetch(numbers):
+        rows = get(numbers)
+        if isinstance(rows, Columns):
+            return form.arrays(rows, names)
+        stack = lambda *parts: np.stack([to_numpy(part) for part in parts])
+        return form.arrays(jax.tree.map(stack, *rows), names)
+
+    return Fetched(n, fetch)
+
+
+class Arrays:
+    """Rows of arrays in memory: on the device, if they fit there."""
+
+    def __init__(self, data, count, start=0):
+        self.data, self.count = data, count
+        self._start = start  # number of the first row that is meant
+        self._placed = None
+
+    def specs(self):
+        """Shapes and dtypes of the arrays as they come to the device."""
+        return jax.tree.map(
+            lambda a: jax.ShapeDtypeStruct((self.count, *a.shape[1:]), device_dtype(a)), self.data
+        )
+
+    def map(self, function):
+        """Replace the data by a function of all of it."""
+        self.data, self._placed = function(self.data), None
+
+    def part(self, start, stop):
+        """Some of the rows, as rows."""
+        part = jax.tree.map(lambda a: a[self._start + start : self._start + stop], self.data)
+        return Arrays(part, stop - start)
+
+    def gather(self, table):
+        """Batches of the rows with these numbers: arrays `[*table.shape, …]` on the device."""
+        if self._placed is None:
+            self._placed = self._place()
+        arrays, on_host = self._placed
+        if not on_host:
+            return _gather(arrays, table)
+        take = lambda a: np.take(a, table, axis=0).astype(device_dtype(a), copy=False)
+        return jax.device_put(jax.tree.map(take, arrays))
+
+    def _place(self):
+        """The arrays where their rows are to be gathered, and whether that is the host.
+
+        A CPU's device is the host, where NumPy gathers rows ten times faster than XLA. Elsewhere
+        data stays on the device from the first time on, if it takes no more than half of what is
+        free there.
+        """
+        on_host = jax.default_backend() == "cpu"
+        if not on_host:
+            leaves = jax.tree.leaves(self.specs())
+            on_host = sum(a.size * a.dtype.itemsize for a in leaves) > _free_bytes() // 2
+        if on_host:
+            return jax.tree.map(np.asarray, self.data), True
+        return jax.tree.map(lambda a: jnp.asarray(a, device_dtype(a)), self.data), False
+
+
+class Fetched:
+    """Rows that a function makes from their numbers; only those of a few batches exist at once."""
+
+    def __init__(self, count, fetch, start=0):
+        self.count, self._fetch, self._start = count, fetch, start
+        self._functions = []
+        self._specs = None
+
+    def specs(self):
+        """Shapes and dtypes of the rows as they come to the device."""
+        if self._specs is None:
+            first = self._fetch(np.array([self._start]))
+            self._specs = jax.tree.map(
+                lambda a: jax.ShapeDtypeStruct((self.count, *a.shape[1:]), device_dtype(a)), first
+            )
+        return self._specs
+
+    def map(self, function):
+        """Apply a function to the rows that are fetched."""
+        self._functions.append(function)
+
+    def part(self, start, stop):
+        """Some of the rows, as rows."""
+        return Fetched(stop - start, self._fetch, self._start + start)
+
+    def gather(self, table):
+        """Batches of the rows with these numbers: arrays `[*table.shape, …]` on the device."""
+        # Padding repeats rows that are there; they needn't be fetched twice.
+        numbers, places = np.unique(table, return_inverse=True)
+        rows = self._fetch(numbers + self._start)
+        for path, a in paths_of(rows).items():
+            if len(a) != len(numbers):
+                raise ValueError(f"{path} has {len(a)} rows where {len(numbers)} were asked for.")
+        for function in self._functions:
+            rows = function(rows)
+        places = places.reshape(table.shape)
+        return jax.device_put(
+            jax.tree.map(lambda a: a.astype(device_dtype(a), copy=False)[places], rows)
+        )
+
+
+@jax.jit
+def _gather(arrays, rows):
+    return jax.tree.map(lambda a: a.at[rows].get(mode="promise_in_bounds"), arrays)
+
+
+def _dense(a):
+    return a.toarray() if is_sparse(a) else a
+
+
+def _free_bytes():
+    """What the device has left, as far as it tells."""
+    stats = jax.devices()[0].memory_stats() or {}
+    if "bytes_limit" not in stats:
+        return float("inf")
+    return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
