@@ -12,10 +12,18 @@ from ._activations import (
 from ._base import (
     Layer,
 )
+from ._bidirectional import (
+    Bidirectional,
+)
 from ._conv import (
     Conv1D,
     Conv2D,
     Conv3D,
+)
+from ._conv_lstm import (
+    ConvLSTM1D,
+    ConvLSTM2D,
+    ConvLSTM3D,
 )
 from ._core import (
     Dense,
@@ -96,9 +104,25 @@ from ._reshaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from ._rnn import (
+    GRU,
+    LSTM,
+    RNN,
+    SimpleRNN,
+)
+from ._rnn_cells import (
+    GRUCell,
+    LSTMCell,
+    SimpleRNNCell,
+    StackedRNNCells,
+)
 from ._serialization import (
     deserialize,
     serialize,
+)
+from ._wrappers import (
+    TimeDistributed,
+    Wrapper,
 )
 
 AvgPool1D = AveragePooling1D
@@ -130,10 +154,14 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv2D",
     "Conv3D",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution2D",
     "Convolution3D",
@@ -146,6 +174,8 @@ __all__ = [
     "ELU",
     "Embedding",
     "Flatten",
+    "GRU",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -164,6 +194,8 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTM",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
@@ -181,18 +213,24 @@ __all__ = [
     "Normalization",
     "PReLU",
     "Permute",
+    "RNN",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "StackedRNNCells",
     "Subtract",
+    "TimeDistributed",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
+    "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",
