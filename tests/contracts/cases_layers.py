@@ -127,7 +127,7 @@ CASES = [
         (2, 3),
     ),
     Case("Conv3D", {"filters": 2, "kernel_size": (1, 2, 2)}, (3, 4, 4, 2), (1, 2, 3)),
-    Case("ConvLSTM1D", {"filters": 2, "kernel_size": 3, "padding": "same"}, (3, 4, 2), (1,)),
+    Case("ConvLSTM1D", {"filters": 2, "kernel_size": 2, "dilation_rate": 2}, (3, 4, 2), (1,)),
     Case("ConvLSTM2D", {"filters": 1, "kernel_size": (1, 2), "strides": 2}, (2, 3, 4, 2), (1,)),
     Case("ConvLSTM3D", {"filters": 1, "kernel_size": 1, "use_bias": False}, (2, 2, 1, 2, 2), (1,)),
     Case("Cropping1D", {"cropping": (1, 2)}, (6, 3), (1,)),

@@ -88,20 +88,20 @@ def test_the_gradient_is_that_of_the_plain_loop(name, noise, options):
 
 
 def test_all_of_jaxs_transformations_work():
-    fast, plain, weights = one_loop("GRUCell", "none")
-    tangents = tuple(data(*w.shape, seed=i) for i, w in enumerate(weights))
-    values = [
-        (
-            jax.jvp(f, weights, tangents),
-            jax.vmap(f, in_axes=(None, None, 0, None))(
-                *weights[:2], np.stack([weights[2]] * 2), weights[3]
-            ),
-            jax.hessian(lambda h: jnp.sum(f(*weights[:3], h)[1] ** 2))(weights[3]),
-            jax.grad(jax.grad(lambda s: jnp.sum(f(weights[0] * s, *weights[1:])[1] ** 2)))(1.0),
+    fast, plain, (kernel, bias, x, first) = one_loop("GRUCell", "none")
+    tangents = data(*kernel.shape), data(*bias.shape), data(*x.shape), data(*first.shape)
+
+    def everything(f):
+        loss = lambda kernel, first: jnp.sum(f(kernel, bias, x, first)[1] ** 2)
+        twice = lambda scale: jax.grad(lambda s: loss(s * kernel, first))(scale)
+        return (
+            jax.jvp(f, (kernel, bias, x, first), tangents),
+            jax.vmap(f, in_axes=(None, None, 0, None))(kernel, bias, np.stack([x, 2 * x]), first),
+            jax.hessian(loss, argnums=1)(kernel, first),
+            jax.grad(twice)(1.0),
         )
-        for f in (fast, plain)
-    ]
-    same(values[0], values[1], 1e-5)
+
+    same(jax.jit(lambda: everything(fast))(), jax.jit(lambda: everything(plain))(), 1e-5)
 
 
 def test_an_eager_call_compiles_once(compiles):
@@ -150,12 +150,11 @@ def test_dropout_of_a_cell_is_drawn_once_per_trace():
     cell = layers.LSTMCell(3, dropout=0.5, recurrent_dropout=0.5, seed=1)
     cell.build((None, 3))
     x, states = np.ones((2, 3), "float32"), cell.get_initial_state(2)
-    trainable, others = ([v.value for v in vs] for vs in (cell.trainable_variables, cell.variables))
+    values = [v.value for v in cell.variables]
 
     @jax.jit
     def twice(x):
-        scope = keras.StatelessScope(zip(cell.variables, others))
-        with scope:
+        with keras.StatelessScope(zip(cell.variables, values)):
             return cell(x, states, training=True)[0], cell(x, states, training=True)[0]
 
     a, b = twice(x)
@@ -232,7 +231,9 @@ def test_what_a_cell_changes_goes_from_step_to_step():
     added = sorted(float(v) for v in layer.losses)
     assert len(added) == 2 and 5.0 in added
     call, weights = as_function(layer, training=True)
-    assert all(bool(jnp.isfinite(g).all()) for g in jax.grad(lambda w: call(w, noise).sum())(weights))
+    assert all(
+        bool(jnp.isfinite(g).all()) for g in jax.grad(lambda w: call(w, noise).sum())(weights)
+    )
 
 
 def test_a_cell_that_is_no_layer():
@@ -269,7 +270,7 @@ def test_a_subclass_with_another_call_is_called():
 
 def test_stacked_cells_are_stacked_layers():
     x = masked(data(2, 4, 3), padding([4, 2], 4))
-    cells = [layers.LSTMCell(2), Leaky(), layers.GRUCell(4)]
+    cells = [layers.LSTMCell(3), Leaky(), layers.GRUCell(4)]
     stack = layers.RNN(cells, return_state=True, go_backwards=True)
     whole = stack(x)
     y, states = x, []
@@ -277,9 +278,14 @@ def test_stacked_cells_are_stacked_layers():
         y, *last = layers.RNN(cell, True, True, go_backwards=True)(y)
         y = masked(y[:, ::-1], padding([4, 2], 4))
         states.append(last)
-    same(whole, (*layers.RNN(cells[-1], go_backwards=True, return_state=True)(y)[:1], *states, whole[-1]))
+    same(
+        whole,
+        (*layers.RNN(cells[-1], go_backwards=True, return_state=True)(y)[:1], *states, whole[-1]),
+    )
     output, states = stack.cell(x[:, 0], stack.get_initial_state(2))
-    assert output.shape == (2, 4) and jax.tree.structure(states) == jax.tree.structure(list(whole[1:]))
+    assert output.shape == (2, 4) and jax.tree.structure(states) == jax.tree.structure(
+        list(whole[1:])
+    )
 
 
 def test_layers_around_others():
@@ -308,19 +314,288 @@ LAYERS = {
 }
 
 
+def gradients(layer, x, **options):
+    call, weights = as_function(layer, **options)
+    return jax.jit(jax.grad(lambda w, x: total(call(w, x)), argnums=(0, 1)))(weights, x)
+
+
+def total(outputs):
+    return sum(jnp.sum(y**2) for y in jax.tree.leaves(outputs))
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_masked_steps_count_for_nothing(name):
-    """Padding changes neither outputs nor states nor gradients, wherever it stands."""
-    layer = LAYERS[name](return_state=True)
-    x, steps = data(1, 3, 3), [1, 3, 4]
+    """Not in outputs, states or gradients, wherever they stand."""
+    layer, x, steps = LAYERS[name](return_state=True), data(1, 3, 3), [1, 3, 4]
     spread = np.full((1, 6, 3), 9.0, "float32")
     spread[:, steps] = x
     mask = np.isin(np.arange(6), steps)[None]
     same(layer(x), layer(spread, mask=mask))
-    for call, inputs in [as_function(layer), as_function(layer, mask=mask)], [x, spread]:
-        gradients = [
-            jax.grad(lambda w, x, f=f: sum(jnp.sum(y**2) for y in jax.tree.leaves(f(w, x))), (0, 1))(
-                w, x
-            )
-            for (f, w), x in zip([call, inputs], [x, spread])
+    (weights, inputs), (w, i) = gradients(layer, x), gradients(layer, spread, mask=mask)
+    same((weights, inputs), (w, i[:, steps]), 1e-5)
+    assert not i[:, ~mask[0]].any()
+
+
+@settings(max_examples=6, derandomize=True, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    units=st.integers(1, 3),
+    name=st.sampled_from(["SimpleRNN", "GRU", "LSTM"]),
+    backwards=st.booleans(),
+)
+def test_every_sample_of_a_batch_is_on_its_own(lengths, units, name, backwards):
+    layer = getattr(layers, name)(units, return_sequences=True, go_backwards=backwards)
+    x = data(len(lengths), 5, 2)
+    outputs = layer(masked(x, padding(lengths, 5)))
+    for i, n in enumerate(lengths):
+        alone = layer(x[i : i + 1, :n])[0]
+        same(outputs[i, -n:] if backwards else outputs[i, :n], alone)
+
+
+def test_the_mask_of_a_text_reaches_every_layer():
+    embedding = layers.Embedding(9, 3, mask_zero=True)
+    inside = [
+        layers.Bidirectional(layers.LSTM(2, return_sequences=True)),
+        layers.TimeDistributed(layers.Dense(3)),
+        layers.GRU(3, return_sequences=True),
+        layers.RNN([layers.LSTMCell(2), layers.GRUCell(2)]),
+    ]
+    model = keras.Sequential([keras.Input((None,), dtype="int32"), embedding, *inside])
+    same(model(np.array([[3, 1, 4, 0, 0]])), model(np.array([[3, 1, 4]])))
+
+
+def test_masks_of_texts_made_of_sentences():
+    """A sentence counts if one of its words does."""
+    words = layers.TimeDistributed(layers.LSTM(3))
+    sentences = layers.GRU(2)
+    x = layers.Embedding(9, 3, mask_zero=True)(np.array([[[3, 1, 0], [4, 0, 0], [0, 0, 0]]]))
+    inner = words(x)
+    assert masks.get_mask(inner).tolist() == [[True, True, False]]
+    first, second = (words(x[:, i : i + 1, :n])[:, 0] for i, n in ((0, 2), (1, 1)))
+    same(sentences(inner), sentences(jnp.stack([first, second], 1)))
+
+
+def test_masks_that_a_layer_inside_makes():
+    tokens = np.array([[[3, 0], [0, 0]]])
+    outputs = layers.TimeDistributed(layers.Embedding(9, 3, mask_zero=True))(tokens)
+    assert masks.get_mask(outputs).tolist() == (tokens != 0).tolist()
+    outer = layers.TimeDistributed(layers.Masking())(masked(np.ones((1, 2, 4, 3)), [[True, False]]))
+    assert masks.get_mask(outer).tolist() == [[[True] * 4, [False] * 4]]
+
+
+def test_masks_of_outputs():
+    mask = padding([3, 1], 4)
+    x = masked(data(2, 4, 3), mask)
+
+    def found(layer):
+        outputs = jax.tree.leaves(layer(x))
+        return [None if m is None else m.tolist() for m in map(masks.get_mask, outputs)]
+
+    seq, states = {"return_sequences": True}, {"return_state": True}
+    assert found(layers.LSTM(2, **seq)) == [mask.tolist()]
+    assert found(layers.LSTM(2, **seq, **states)) == [mask.tolist(), None, None]
+    assert found(layers.LSTM(2, **states)) == [None] * 3
+    assert found(layers.GRU(2, **seq, go_backwards=True)) == [mask[:, ::-1].tolist()]
+    both = layers.Bidirectional(layers.GRU(2, **seq, **states), merge_mode=None)
+    assert found(both) == [mask.tolist()] * 2 + [None] * 2
+    assert found(layers.Bidirectional(layers.GRU(2))) == [None]
+
+
+def test_steps_of_images_are_masked_by_any_pixel():
+    x = data(1, 3, 4, 2)
+    x[:, 1] = 0
+    layer = layers.ConvLSTM1D(2, 2)
+    same(layer(layers.Masking()(x)), layer(x[:, [0, 2]]))
+
+
+# State that lasts ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["GRU", "GRU before", "LSTM", "own", "stacked"])
+def test_a_stateful_layer_goes_on(name):
+    layer, x = LAYERS[name](stateful=True), data(2, 6, 3)
+    layer(x[:, :2]), layer(x[:, 2:4])
+    last = layer(x[:, 4:])
+    layer.reset_state()
+    same(layer(x), last)
+    assert {v.name for v in jax.tree.leaves(layer.states)} == {"rnn_state"}
+
+
+def stateful_model(batch=2, **options):
+    return keras.Sequential(
+        [
+            keras.Input(batch_shape=(batch, 3, 2)),
+            layers.GRU(3, stateful=True, return_sequences=True, name="one"),
+            layers.Bidirectional(layers.LSTM(2, stateful=True), name="two"),
+            layers.Dense(1),
         ]
+    )
+
+
+def test_states_in_compiled_loops():
+    """`predict`, `fit` and `stateless_call` carry them on as eager calls do."""
+    model, x, y = stateful_model(), data(8, 3, 2), data(8, 1)
+    expected = np.concatenate([model(x[i : i + 2]) for i in range(0, 8, 2)])
+    after = [v.numpy() for v in model.layers[0].states]
+
+    def reset():
+        for layer in model.layers[:2]:
+            layer.reset_states()
+
+    reset()
+    same(model.predict(x, batch_size=2, verbose=0), expected)
+    same([v.value for v in model.layers[0].states], after)
+    reset()
+    assert not any(v.numpy().any() for v in (*model.layers[0].states, *model.layers[1].states))
+
+    others = [v.value for v in model.non_trainable_variables]
+    weights = [v.value for v in model.trainable_variables]
+    for i in range(0, 8, 2):
+        output, others = jax.jit(model.stateless_call)(weights, others, x[i : i + 2])
+        same(output, expected[i : i + 2])
+
+    model.compile("sgd", "mse")
+    model.optimizer.learning_rate = 0.0
+    model.fit(x, y, batch_size=2, epochs=1, shuffle=False, verbose=0)
+    same([v.value for v in model.layers[0].states], after)
+
+
+def test_states_are_no_weights(tmp_path):
+    model = stateful_model()
+    model(data(2, 3, 2))
+    assert not any("rnn_state" in v.path for v in model.weights)
+    assert [v.path for v in model.layers[0].non_trainable_variables] == [
+        "sequential/one/rnn_state",
+        "seed_generator/seed_generator_state",
+    ]
+    model.save(tmp_path / "m.keras")
+    copy = keras.models.load_model(tmp_path / "m.keras")
+    assert not copy.layers[0].states[0].numpy().any()
+    model.layers[0].reset_state(), model.layers[1].reset_state()
+    same(copy(data(2, 3, 2)), model(data(2, 3, 2)))
+
+
+def test_initial_states_of_a_stateful_layer():
+    class Ones(Leaky):
+        def get_initial_state(self, batch_size=None):
+            return [jnp.ones((batch_size, 3)), [jnp.zeros((batch_size, 3))]]
+
+    layer = layers.RNN(Ones(keep=1.0), stateful=True)
+    x = np.zeros((2, 3, 3), "float32")
+    assert float(layer(x)[0, 0]) == 1.0
+    layer(x, initial_state=[jnp.full((2, 3), 7.0), jnp.zeros((2, 3))])
+    assert float(layer(x)[0, 0]) == 7.0
+    layer.reset_state()
+    assert float(layer(x)[0, 0]) == 1.0
+    assert layers.RNN(Ones()).states is None and layers.RNN(Ones()).reset_state() is None
+
+
+# Models -------------------------------------------------------------------------------------------
+
+
+def test_states_travel_through_a_graph(tmp_path):
+    """An encoder hands its states to a decoder; the model comes back from a file."""
+    source, target = keras.Input((None, 3)), keras.Input((None, 2))
+    _, *states = layers.LSTM(4, return_state=True)(source)
+    outputs = layers.LSTM(4, return_sequences=True)(target, initial_state=states)
+    model = keras.Model([source, target], outputs)
+    assert outputs.shape == (None, None, 4)
+    x = [data(2, 5, 3), data(2, 3, 2)]
+    _, *states = model.layers[2](x[0])
+    same(model(x), model.layers[3](x[1], initial_state=states))
+    model.save(tmp_path / "m.keras")
+    same(keras.models.load_model(tmp_path / "m.keras")(x), model(x))
+
+
+def test_cells_of_ones_own_are_copied():
+    layer = layers.Bidirectional(layers.RNN(Leaky(keep=0.25), name="leaky"))
+    assert layer(data(2, 3, 3)).shape == (2, 12)
+    assert layer.forward_layer.cell.keep == layer.backward_layer.cell.keep == 0.25
+    names = {v.path for v in layer.weights}
+    assert names == {f"bidirectional/{d}_leaky/leaky/kernel" for d in ("forward", "backward")}
+    config = keras.saving.serialize_keras_object(layer)
+    copy = keras.saving.deserialize_keras_object(config, custom_objects={"Leaky": Leaky})
+    copy.build((None, None, 3))
+    assert {v.path for v in copy.weights} == names
+
+
+def test_bidirectional_weights():
+    weights = [data(3, 2), data(2, 2), data(2)] * 2
+    layer = layers.Bidirectional(layers.SimpleRNN(2), weights=weights)
+    layer.build((None, None, 3))
+    same(layer.get_weights(), weights)
+
+
+def test_time_distributed_is_one_call_per_step():
+    x = data(2, 3, 5, 5, 2)
+    layer = layers.TimeDistributed(layers.Conv2D(2, 3))
+    outputs = layer(x)
+    same(outputs, jnp.stack([layer.layer(x[:, t]) for t in range(3)], 1), 1e-5)
+    assert layer.compute_output_shape((None, None, 5, 5, 2)) == (None, None, 3, 3, 2)
+    states = layers.TimeDistributed(layers.GRU(2, return_state=True))(data(2, 3, 4, 1))
+    assert [y.shape for y in states] == [(2, 3, 2)] * 2
+
+
+def test_training_reaches_the_layer_inside():
+    layer = layers.TimeDistributed(layers.Dropout(0.5, seed=1))
+    x = np.ones((2, 3, 4), "float32")
+    assert set(np.unique(layer(x, training=True))) == {0.0, 2.0} and bool((layer(x) == 1).all())
+
+
+# Errors -------------------------------------------------------------------------------------------
+
+X = np.ones((2, 4, 3), "float32")
+
+
+class Forgetful(Leaky):
+    def call(self, inputs, states):
+        return states[0], states[:1]
+
+
+def stateful_call(batch):
+    layer = layers.GRU(2, stateful=True)
+    layer(X)
+    layer(np.ones((batch, 4, 3)))
+
+
+@pytest.mark.parametrize(
+    "act, message",
+    [
+        (lambda: layers.LSTM(2)(X, mask=np.ones((2, 3), bool)), r"mask should have.*\(2, 3\)"),
+        (lambda: layers.LSTM(2)(X, initial_state=[np.ones((2, 2))]), "a list of 2 states"),
+        (lambda: layers.GRU(2)(X, initial_state=np.ones((3, 2))), r"\[\(2, 2\)\].*\[\(3, 2\)\]"),
+        (lambda: layers.GRU(2, stateful=True)(keras.Input((4, 3))), "stateful.*batch_shape"),
+        (lambda: stateful_call(3), "batches of 2; received one of 3"),
+        (lambda: layers.RNN(layers.Dense(2)), "attribute `state_size`"),
+        (lambda: layers.RNN([]), "cells should be a list of cells"),
+        (lambda: layers.RNN(Forgetful())(X), "as many states as it takes, 2; it returned 1"),
+        (lambda: layers.LSTMCell(2).get_initial_state(), "needs to know the batch size"),
+        (lambda: layers.LSTM(2, dropout=1.5), "dropout should be a number from 0 to 1"),
+        (lambda: layers.Bidirectional(layers.Dense(2)), "recurrent.*`go_backwards`"),
+        (
+            lambda: layers.Bidirectional(layers.GRU(2), backward_layer=layers.GRU(2)),
+            "different directions; received go_backwards=False",
+        ),
+        (
+            lambda: layers.Bidirectional(layers.GRU(2))(X, initial_state=[np.ones((2, 2))]),
+            "states of the forward and of the backward layer",
+        ),
+        (lambda: layers.TimeDistributed(layers.Dense(2))(X[0]), "at least 3 axes"),
+        (
+            lambda: layers.TimeDistributed(layers.Dense(2))(X, mask=np.ones((2, 3), bool)),
+            r"begin with the axes.*\(2, 3\)",
+        ),
+        (
+            lambda: layers.ConvLSTM1D(2, 3)(keras.Input((4, None, 3))),
+            "needs to know all sizes.*batch and time",
+        ),
+    ],
+)
+def test_mistakes_are_explained(act, message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        act()
+
+
+def test_cudnn_is_refused():
+    with pytest.raises(NotImplementedError, match="use_cudnn"):
+        layers.LSTM(2, use_cudnn=True)

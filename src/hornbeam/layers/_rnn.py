@@ -91,15 +91,18 @@ class RNN(HoldsLayers, Layer):
             self._make_states(sequences_shape)
 
     def call(self, sequences, initial_state=None, mask=None, training=False):
-        if initial_state is None and self._states is not None:
-            initial_state = self._read_states(sequences)
-        elif initial_state is None:
-            initial_state = self.get_initial_state(sequences.shape[0])
+        batch_size = sequences.shape[0]
+        # Of an unknown size where a model's shapes are inferred, and nothing else.
+        lasting = self._states if isinstance(batch_size, int) else None
+        if initial_state is not None:
+            initial_state = self._check_states(initial_state, batch_size)
+        elif lasting is not None:
+            initial_state = self._read_states(batch_size)
         else:
-            initial_state = self._check_states(initial_state)
+            initial_state = self.get_initial_state(batch_size)
         mask = _step_mask(self, sequences, mask)
         last, outputs, states = self.inner_loop(sequences, initial_state, mask, training)
-        for variable, value in zip(jax.tree.leaves(self._states), jax.tree.leaves(states)):
+        for variable, value in zip(jax.tree.leaves(lasting), jax.tree.leaves(states)):
             variable.assign(value)
         output = outputs if self.return_sequences else last
         return (output, *states) if self.return_state else output
@@ -131,10 +134,10 @@ class RNN(HoldsLayers, Layer):
         """The states that a batch of this size starts with, as a list."""
         return initial_states(self.cell, batch_size, self.compute_dtype)
 
-    def _check_states(self, states):
+    def _check_states(self, states, batch_size):
         """States that a user gave, nested as the cell takes them."""
         given = jax.tree.leaves(states)
-        wanted = jax.eval_shape(lambda: self.get_initial_state(given[0].shape[0]))
+        wanted = jax.eval_shape(lambda: self.get_initial_state(batch_size))
         wanted, tree = jax.tree.flatten(wanted)
         shapes = [tuple(w.shape) for w in wanted]
         if [tuple(g.shape) for g in given] != shapes:
@@ -161,14 +164,14 @@ class RNN(HoldsLayers, Layer):
         with jax.ensure_compile_time_eval():
             self._states = jax.tree.map(variable, self.get_initial_state(sequences_shape[0]))
 
-    def _read_states(self, sequences):
+    def _read_states(self, batch_size):
         states = jax.tree.map(lambda v: v.value, self._states)
-        batch = jax.tree.leaves(states)[0].shape[0]
-        if sequences.shape[0] != batch:
+        built_for = jax.tree.leaves(states)[0].shape[0]
+        if batch_size != built_for:
             raise ValueError(
                 f"Layer '{self.path}' ({type(self).__name__}) is stateful and was built for "
-                f"batches of {batch}; received one of {sequences.shape[0]}. Leave out the last "
-                "batch if it is smaller, or give the layer no state (stateful=False)."
+                f"batches of {built_for}; received one of {batch_size}. Leave out the last batch "
+                "if it is smaller, or give the layer no state (stateful=False)."
             )
         return states
 

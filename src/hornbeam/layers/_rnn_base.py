@@ -320,16 +320,21 @@ def output_size(cell):
 
 def build_cell(cell, shape):
     """Build a cell for inputs of this shape, `(batch, …)`."""
-    if getattr(cell, "built", True):
-        return
-    if cell._overrides("build"):
-        cell.build(shape)
-        return
+    if not getattr(cell, "built", True):
+        if cell._overrides("build"):
+            cell.build(shape)
+        else:
+            output_shape(cell, shape)  # its layers are built by the first call
+
+
+def output_shape(cell, shape):
+    """The shape of a cell's output for inputs of this shape, found by tracing."""
 
     def call(x):
-        return cell(x, initial_states(cell, x.shape[0], x.dtype))[0]
+        return call_cell(cell, x, initial_states(cell, x.shape[0], x.dtype), False)[0]
 
-    infer(call, (KerasTensor(shape, cell.compute_dtype),), {})
+    dtype = getattr(cell, "compute_dtype", "float32")
+    return infer(call, (KerasTensor(shape, dtype),), {}).shape
 
 
 def call_cell(cell, inputs, states, training, **kwargs):
@@ -351,7 +356,7 @@ def run_cell(cell, xs, states, mask, training, loop: Loop):
         training: whether dropout acts.
         loop: direction, unrolling, and whether to return all outputs.
     """
-    if not isinstance(cell, RunsOverTime):
+    if not isinstance(cell, RunsOverTime) or not isinstance(cell, Layer):
         return fold_calls(cell, xs, states, mask, training, loop)
     with enter(autocast=cell._autocast_dtype(), layer=cell):
         return cell.over_time(xs.astype(cell.compute_dtype), states, mask, training, loop)
@@ -370,10 +375,10 @@ def fold_calls(cell, xs, states, mask, training, loop: Loop):
 
     def call(x, states, values):
         nonlocal output_is_state
-        now = {**outer, **dict(zip(changing, values, strict=True))}
-        with bind(now, losses=[]) as now:
+        losses = []
+        given = {**outer, **dict(zip(changing, values, strict=True))}
+        with bind(given, losses=losses) as now:
             output, new = call_cell(cell, x, jax.tree.unflatten(tree, states), training)
-            losses = current().losses
         new = jax.tree.leaves(new)
         if len(new) != len(states):
             raise ValueError(

@@ -23,6 +23,7 @@ from ._rnn_base import (
     call_cell,
     check_cell,
     initial_states,
+    output_shape,
     output_size,
     products,
     project,
@@ -282,6 +283,11 @@ class SimpleRNNCell(BaseCell):
     def formula(self):
         return SimpleFormula(self.activation)
 
+    over_time = BaseCell.over_time
+
+    def call(self, sequence, states, training=False):  # Keras's name for the input
+        return super().call(sequence, states, training)
+
 
 @dataclasses.dataclass(frozen=True)
 class GRUFormula(OneProduct):
@@ -515,8 +521,7 @@ class StackedRNNCells(RunsOverTime, HoldsLayers, Layer):
     def build(self, input_shape):
         for cell in self.cells:
             build_cell(cell, input_shape)
-            size = output_size(cell)
-            input_shape = (input_shape[0], *(size if isinstance(size, (list, tuple)) else [size]))
+            input_shape = output_shape(cell, input_shape)
 
     def call(self, inputs, states, training=False, **kwargs):
         after = []
