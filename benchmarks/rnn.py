@@ -42,7 +42,7 @@ CASES = {
     "GRU 64": one("GRU", 64),
     "GRU 256": one("GRU", 256),
     "SimpleRNN 64": one("SimpleRNN", 64),
-    #"twice bidirectional LSTM 64": bidirectional(64),
+    "twice bidirectional LSTM 64": bidirectional(64),
 }
 
 

@@ -13,7 +13,6 @@ from ..core.scope import current
 from ..core.variable import Variable
 from ..initializers import InitializerLike
 from ._arguments import positive_int, share
-from ._base import Layer
 from ._rnn_base import (
     Formula,
     Loop,
@@ -34,7 +33,7 @@ from ._rnn_base import (
 from ._wrappers import HoldsLayers
 
 
-class BaseCell(RunsOverTime, Layer):
+class BaseCell(RunsOverTime):
     """What the cells share: weights, dropout, and the way they run over time.
 
     A subclass says what its formula is, how many gates it has, and what it needs beyond `units`.
@@ -481,7 +480,7 @@ class LSTMCell(BaseCell):
         return LSTMFormula(self.activation, self.recurrent_activation)
 
 
-class StackedRNNCells(RunsOverTime, HoldsLayers, Layer):
+class StackedRNNCells(HoldsLayers, RunsOverTime):
     """Cells on top of each other, as one cell: the output of one is the input of the next.
 
     Args:
