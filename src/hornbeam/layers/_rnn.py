@@ -126,9 +126,10 @@ class RNN(HoldsLayers, Layer):
         if self.zero_output_for_mask and mask is not None:
             last = _zero(last, mask[0 if self.go_backwards else -1])
             outputs = _zero(outputs, mask)
+        outputs = jax.tree.map(_swap, outputs)
         if self.go_backwards:
-            outputs = jax.tree.map(lambda y: jnp.flip(y, 0), outputs)
-        return last, jax.tree.map(_swap, outputs), states
+            outputs = jax.tree.map(lambda y: jnp.flip(y, 1), outputs)
+        return last, outputs, states
 
     def get_initial_state(self, batch_size):
         """The states that a batch of this size starts with, as a list."""

@@ -150,10 +150,7 @@ def _run_steps(formula, loop, kernel, biases, xs, states, mask, noise):
     def run(x, states, _):
         return formula.once(kernel, biases, x, states, noise), (), None
 
-    def emit(states):
-        return states[0] if loop.keep else None
-
-    states, _, (outputs, _) = fold(run, states, xs, mask, loop, emit)
+    states, _, (outputs, _) = fold(run, states, xs, mask, loop, _hidden(loop))
     return states, outputs
 
 
@@ -166,31 +163,29 @@ def _fold_product(step: OneProduct, loop: Loop, kernel, biases, xs, states, mask
     return states, hidden
 
 
-def _forward(
-    step, loop, kernel, biases, xs, states, mask, noise, everything=False
-) -> tuple[Any, Any, Any]:
+def _forward(step, loop, kernel, biases, xs, states, mask, noise, everything=False):
+    """What `_fold_product` returns, and, on request, what `advance` was given at every step."""
+
     def run(x, states, _):
         z = step.join(x, products(states[0], kernel, len(x), noise), biases)
-        return step.advance(z, states), (), z if everything else None
+        return step.advance(z, states), (), (z, states) if everything else None
 
-    def emit(states):
-        return states if everything else states[0] if loop.keep else None
+    states, _, (hidden, given) = fold(run, states, xs, mask, loop, _hidden(loop))
+    return states, hidden, given
 
-    states, _, (emitted, zs) = fold(run, states, xs, mask, loop, emit)
-    return states, emitted, zs
+
+def _hidden(loop):
+    return lambda states: states[0] if loop.keep else None
 
 
 @_fold_product.defjvp
 def _tangents(step, loop, primals, tangents):
-    kernel, biases, xs, states, mask, noise = primals
+    kernel, biases, xs, _, mask, noise = primals
     d_kernel, d_biases, d_xs, d_states, *_ = tangents
-    last, after, zs = _forward(step, loop, *primals, everything=True)
-    before = _shifted(after, states, loop.reverse)
+    *outputs, given = _forward(step, loop, *primals, everything=True)
+    hidden = given[1][0]
     # All that the kernel's tangent does, in one product over all steps; so is the gradient.
-    d_zs = step.join(d_xs, products(before[0], d_kernel, len(xs), noise), d_biases)
-    # In one array, which the backward loop writes: the products after it take no lists.
-    d_zs, tree = jax.tree.flatten(d_zs)
-    d_zs = jnp.concatenate(d_zs, axis=-1)
+    d_zs = step.join(d_xs, products(hidden, d_kernel, len(xs), noise), d_biases)
     transposed = kernel.T
     no_biases = jax.tree.map(jnp.zeros_like, biases)
 
@@ -201,29 +196,14 @@ def _tangents(step, loop, primals, tangents):
         return jax.jvp(step.advance, (z, states), (d_z, d_states))[1]
 
     def run(now, d_states, _):
-        z, states, d_z = now
-        d_z = jax.tree.unflatten(tree, jnp.split(d_z, tree.num_leaves, axis=-1))
+        (z, states), d_z = now
         d_products = products(d_states[0], transposed, len(xs), noise, transposed=True)
         change = step.join([jnp.zeros_like(d) for d in d_products], d_products, no_biases)
         d_z = jax.tree.map(jnp.add, d_z, change)
         return advance(z, states, d_z, d_states), (), None
 
-    def emit(states):
-        return states[0] if loop.keep else None
-
-    d_last, _, (d_hidden, _) = fold(run, d_states, (zs, before, d_zs), mask, loop, emit)
-    return (last, after[0] if loop.keep else None), (d_last, d_hidden)
-
-
-def _shifted(after, first, reverse):
-    """The states before every step, given those after it."""
-
-    def shift(stacked, first):
-        if reverse:
-            return jnp.concatenate([stacked[1:], first[None]])
-        return jnp.concatenate([first[None], stacked[:-1]])
-
-    return jax.tree.map(shift, after, first)
+    d_states, _, (d_hidden, _) = fold(run, d_states, (given, d_zs), mask, loop, _hidden(loop))
+    return tuple(outputs), (d_states, d_hidden)
 
 
 def products(x, kernel, parts, noise=None, transposed=False):
