@@ -459,7 +459,7 @@ class Layer(Operation):
 
     @property
     def weights(self):
-        """All variables of the layer and its sublayers, without random states."""
+        """All variables of the layer and its sublayers, without random and recurrent states."""
         found = list(self._own_variables())
         for layer in self._flatten_layers(include_self=False):
             found.extend(layer._own_variables())
@@ -467,12 +467,16 @@ class Layer(Operation):
 
     @property
     def variables(self):
-        """All variables of the layer and its sublayers, with random states."""
+        """All variables of the layer and its sublayers, with random and recurrent states."""
         found = []
         for layer in self._flatten_layers():
             found.extend(layer._own_variables())
-            found.extend(g.state for g in layer._state(SeedGenerator))
+            found.extend(layer._transient_variables())
         return _unique(found)
+
+    def _transient_variables(self):
+        """Those of the layer itself that are no weights: they are neither saved nor set."""
+        return [generator.state for generator in self._state(SeedGenerator)]
 
     @property
     def trainable_variables(self):
@@ -703,6 +707,7 @@ class Layer(Operation):
 
 # Attributes of `Layer` itself that never hold state, skipped for speed.
 _NO_STATE = {"_inbound_nodes", "_losses", "_build_shapes", "_arguments", "_dtype_policy"}
+_NO_STATE |= {"_states"}  # of recurrent layers: `_transient_variables`
 _KINDS = (Variable, Layer, Metric, SeedGenerator)
 
 
