@@ -2,12 +2,20 @@
 
 import gc
 import os
+import pathlib
 import sys
 
 import pytest
 
 # One device and the same kernels everywhere, unless asked otherwise (JAX_PLATFORMS=cuda make test).
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+# What XLA compiled is kept on disk, for the other worker and the next run: most of the time goes
+# into compiling thousands of small programs, and reading one back takes a tenth of that.
+_CACHE = pathlib.Path(__file__).parents[1] / ".pytest_cache" / "xla"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 pytest.register_assert_rewrite("helpers")
 

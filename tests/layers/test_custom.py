@@ -187,7 +187,7 @@ def test_unregistered_layers_are_passed_by_name(tmp_path):
 
     model, x = one_input(Halves)
     model.save(tmp_path / "model.keras")
-    with pytest.raises(ValueError, match="Unknown class 'Halves'.*custom_objects"):
+    with pytest.raises(ValueError, match=r"Unknown class 'Halves'.*custom_objects"):
         keras.models.load_model(tmp_path / "model.keras")
     for load in (
         lambda: keras.models.load_model(
@@ -209,7 +209,7 @@ def test_a_layer_made_in_call_is_refused():
             self.dense = layers.Dense(2)
             return self.dense(x)
 
-    with pytest.raises(ValueError, match="is built.*Make variables and sublayers in `__init__`"):
+    with pytest.raises(ValueError, match=r"is built.*Make variables and sublayers in `__init__`"):
         MakesOne()(X)
 
 

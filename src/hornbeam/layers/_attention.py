@@ -5,6 +5,7 @@ heads, `d` and `e` features.
 """
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -185,6 +186,9 @@ class BaseHeads(Layer):
 
     dropout: float = 0.0
     use_bias: bool = True
+    _attended: Sequence[int]  # the axes of positions
+    _gate_dense: EinsumDense
+    _dropout_layer: Dropout
 
     def __init__(
         self,
@@ -226,6 +230,11 @@ class BaseHeads(Layer):
         self.use_gate = use_gate
         self.seed = seed
         self.supports_masking = True
+
+    @property
+    def _projections(self) -> tuple[EinsumDense, EinsumDense, EinsumDense, EinsumDense]:
+        """Those of queries, keys, values and outputs."""
+        raise NotImplementedError
 
     def constructor_arguments(self):
         arguments = super().constructor_arguments()
@@ -519,13 +528,13 @@ class MultiHeadAttention(BaseHeads):
         rank = len(query_shape)
         if self.attention_axes is None:
             self.attention_axes = tuple(range(1, rank - 1))
-        if not self.attention_axes or not all(-rank <= a < rank for a in self.attention_axes):
+        self._attended = [a % rank for a in self.attention_axes if -rank <= a < rank]
+        if len(set(self._attended)) < len(self.attention_axes) or rank - 1 in self._attended:
             raise ValueError(
-                f"Layer '{self.path}' (MultiHeadAttention): attention_axes="
-                f"{self.attention_axes} should be axes of the queries between batch and features; "
-                f"they have shape {query_shape}."
+                f"Layer '{self.path}' (MultiHeadAttention): attention_axes={self.attention_axes} "
+                "should be different axes of the queries, and not the last, which holds the "
+                f"features; they have shape {query_shape}."
             )
-        self._attended = [a % rank for a in self.attention_axes]
         heads, size = self.num_heads, self.key_dim
         self.query_dense = self._input_dense("query", heads, size, query_shape)
         self.key_dense = self._input_dense("key", heads, size, key_shape)

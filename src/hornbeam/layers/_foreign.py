@@ -64,13 +64,15 @@ class JaxLayer(Layer):
         self.call_fn = call_fn
         self.init_fn = init_fn
         self.native_serialization_platforms = native_serialization_platforms
-        self._params = self._own_state = None
+        self._params = self._own_state = _Tree(self, None, trainable=False)
+        self._is_filled = False
         if params is not None or state is not None:
             self._make_variables(params, state)
         if "rng" in self._takes:
             self.seed_generator = SeedGenerator(seed)
 
     def _make_variables(self, params, state):
+        self._is_filled = True
         self._params = _Tree(self, params, trainable=True)
         self._own_state = _Tree(self, state, trainable=False)
         # Attributes, so that they are found.
@@ -80,12 +82,12 @@ class JaxLayer(Layer):
     @property
     def params(self):
         """The tree of trained variables."""
-        return None if self._params is None else self._params.of_variables()
+        return self._params.of_variables()
 
     @property
     def state(self):
         """The tree of the other variables."""
-        return None if self._own_state is None else self._own_state.of_variables()
+        return self._own_state.of_variables()
 
     def _build_once(self, call):
         if not self.built:
@@ -94,7 +96,7 @@ class JaxLayer(Layer):
         vars(self).pop("_inputs", None)
 
     def build(self, input_shape):
-        if self._params is not None or not {"params", "state"} & self._takes:
+        if self._is_filled or self.init_fn is None:
             return
         like = vars(self).get("_inputs")
         if like is None:
@@ -111,9 +113,8 @@ class JaxLayer(Layer):
         self._make_variables(*(made if "state" in self._takes else (made, None)))
 
     def call(self, inputs, training=False):
-        values = {"inputs": inputs, "training": training}
-        if self._params is not None:
-            values |= {"params": self._params.of_values(), "state": self._own_state.of_values()}
+        params, state = self._params.of_values(), self._own_state.of_values()
+        values = {"params": params, "state": state, "inputs": inputs, "training": training}
         if "rng" in self._takes:
             values["rng"] = self.seed_generator.next() if training else None
         outputs = self.call_fn(**{name: values[name] for name in self._takes})
@@ -213,47 +214,20 @@ class FlaxLayer(JaxLayer):
     """
 
     def __init__(self, module, method=None, variables=None, **kwargs):
-        linen, nnx, unfreeze = _flax()
-        self._is_nnx = isinstance(module, nnx.Module)
-        if not isinstance(module, linen.Module) and not self._is_nnx:
-            wanted = "a flax.linen.Module or a flax.nnx.Module"
-            raise ValueError(expected("FlaxLayer's module", wanted, module))
+        linen, nnx = _flax()
         called = getattr(type(module), method) if isinstance(method, str) else method
         called = called or type(module).__call__
-        takes_training = "training" in inspect.signature(called).parameters
-        pass_on = lambda training: {"training": training} if takes_training else {}
-        params = state = None
-        if self._is_nnx:
-            graph, params, state = nnx.split(module, nnx.Param, ...)
-
-            def call_fn(params, state, inputs, training):
-                module = nnx.merge(graph, params, state)
-                module.train() if training else module.eval()
-                outputs = called(module, inputs, **pass_on(training))
-                return outputs, nnx.split(module, nnx.Param, ...)[2]
-
-            init_fn = None
+        # How to say whether it is training, for methods that ask.
+        asks = callable(called) and "training" in inspect.signature(called).parameters
+        say = lambda training: {"training": training} if asks else {}
+        if isinstance(module, nnx.Module):
+            functions_and_values = _of_nnx(nnx, module, called, say)
+        elif isinstance(module, linen.Module):
+            functions_and_values = _of_linen(linen, module, method, variables, say)
         else:
-            if variables is not None:
-                state = dict(unfreeze(variables))
-                params = {"params": state.pop("params", {})}
-
-            def call_fn(params, state, rng, inputs, training):
-                return module.apply(
-                    {**params, **state},
-                    inputs,
-                    rngs=rng,
-                    method=method,
-                    mutable=linen.DenyList(["params"]),
-                    **pass_on(training),
-                )
-
-            def init_fn(rng, inputs):
-                made = module.init(rng, inputs, method=method, **pass_on(True))
-                made = dict(unfreeze(made))
-                return {"params": made.pop("params", {})}, made
-
-        super().__init__(call_fn, init_fn, params, state, **kwargs)
+            wanted = "a flax.linen.Module or a flax.nnx.Module"
+            raise ValueError(expected("FlaxLayer's module", wanted, module))
+        super().__init__(*functions_and_values, **kwargs)
         self.module = module
         self.method = method
 
@@ -261,15 +235,50 @@ class FlaxLayer(JaxLayer):
         return {"module": self.module, "method": self.method}
 
 
+def _of_linen(linen, module, method, variables, say):
+    """`call_fn`, `init_fn`, params and state of a module of `flax.linen`."""
+
+    def call_fn(params, state, rng, inputs, training):
+        return module.apply(
+            {**params, **state},
+            inputs,
+            rngs=rng,
+            method=method,
+            mutable=linen.DenyList(["params"]),
+            **say(training),
+        )
+
+    def split(variables):
+        state = dict(linen.FrozenDict(variables).unfreeze())
+        return {"params": state.pop("params", {})}, state
+
+    def init_fn(rng, inputs):
+        return split(module.init(rng, inputs, method=method, **say(True)))
+
+    return call_fn, init_fn, *((None, None) if variables is None else split(variables))
+
+
+def _of_nnx(nnx, module, called, say):
+    """`call_fn`, `init_fn` (none is needed), params and state of a module of `flax.nnx`."""
+    graph, params, state = nnx.split(module, nnx.Param, ...)
+
+    def call_fn(params, state, inputs, training):
+        module = nnx.merge(graph, params, state)
+        module.train() if training else module.eval()
+        outputs = called(module, inputs, **say(training))
+        return outputs, nnx.split(module, nnx.Param, ...)[2]
+
+    return call_fn, None, params, state
+
+
 def _flax():
     try:
-        from flax import linen, nnx
-        from flax.core import unfreeze
+        from flax import linen, nnx  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise ImportError(
             "FlaxLayer needs the package flax, which is not installed: pip install flax"
         ) from None
-    return linen, nnx, unfreeze
+    return linen, nnx
 
 
 class TFSMLayer(Layer):
@@ -297,7 +306,7 @@ class TFSMLayer(Layer):
     ):
         super().__init__(trainable=trainable, name=name, dtype=dtype)
         try:
-            import tensorflow
+            import tensorflow  # pyright: ignore[reportMissingModuleSource]
             from jax.experimental import jax2tf
         except ImportError:
             raise ImportError(

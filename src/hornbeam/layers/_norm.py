@@ -304,16 +304,24 @@ class GroupNormalization(Layer):
     def call(self, inputs):
         x = _wide(inputs)
         axis = self.axis % x.ndim
-        channels, before, after = x.shape[axis], x.shape[:axis], x.shape[axis + 1 :]
-        grouped = x.reshape(*before, self.groups, channels // self.groups, *after)
-        axes = [a for a in range(1, grouped.ndim) if a != axis]
-        factor = jax.lax.rsqrt(jnp.var(grouped, axes, keepdims=True) + self.epsilon)
-        outputs = ((grouped - jnp.mean(grouped, axes, keepdims=True)) * factor).reshape(x.shape)
+        centered = x - self._group_mean(x, axis)
+        factor = jax.lax.rsqrt(self._group_mean(jnp.square(centered), axis) + self.epsilon)
         if self.scale:
-            outputs = outputs * _along(self.gamma.value, [axis], x)
+            factor = factor * _along(self.gamma.value, [axis], x)
+        outputs = centered * factor
         if self.center:
             outputs = outputs + _along(self.beta.value, [axis], x)
         return outputs.astype(self.compute_dtype)
+
+    def _group_mean(self, x, axis):
+        """For every channel the mean over its group, with size 1 along the axes in between."""
+        # Of every channel first: that is fast, since channels are next to each other.
+        axes = [a for a in range(1, x.ndim) if a != axis]
+        means = jnp.mean(x, axes, keepdims=True)
+        shape = (*means.shape[:axis], self.groups, -1, *means.shape[axis + 1 :])
+        groups = means.reshape(shape)
+        groups = jnp.broadcast_to(jnp.mean(groups, axis + 1, keepdims=True), groups.shape)
+        return groups.reshape(means.shape)
 
 
 class RMSNormalization(Layer):

@@ -205,26 +205,27 @@ def _product(x, y):
 def weighted_mean(logits, values, kept=None, rate=0.0):
     """`dropout(softmax(logits)) @ values`: `[…, t, s]` and `[…, s, e]` to `[…, t, e]`."""
     weights, total = _exponentials(logits)
-    return (_mix(weights, values, kept, rate) / total).astype(values.dtype)
+    return (_mix(_drop(weights, kept), values, rate) / total).astype(values.dtype)
 
 
 def _weighted_mean_jvp(rate, primals, tangents):
-    """With `w = exp(logits)` and `y = w @ v / sum(w)`, where the sums run over `s`,
+    """With `w = exp(logits)`, `u = dropout(w)` and `y = u @ v / sum(w)`, where sums run over `s`,
 
-        y' = ((w * logits') @ v - sum(w * logits') * y + w @ v') / sum(w)
+        y' = ((u * logits') @ v - sum(w * logits') * y + u @ v') / sum(w)
 
     The transpose of this is the gradient that the head of the file speaks of.
     """
     logits, values, kept = primals
     logits_dot, values_dot, _ = tangents
     weights, total = _exponentials(logits)
-    y = _mix(weights, values, kept, rate) / total
+    used = _drop(weights, kept)
+    y = _mix(used, values, rate) / total
     y_dot = jnp.zeros_like(y)
     if not isinstance(logits_dot, SymbolicZero):
-        change = weights * logits_dot
-        y_dot += _mix(change, values, kept, rate) - y * jnp.sum(change, -1, keepdims=True)
+        y_dot += _mix(used * logits_dot, values, rate)
+        y_dot -= y * jnp.sum(weights * logits_dot, -1, keepdims=True)
     if not isinstance(values_dot, SymbolicZero):
-        y_dot += _mix(weights, values_dot, kept, rate)
+        y_dot += _mix(used, values_dot, rate)
     return y.astype(values.dtype), (y_dot / total).astype(values.dtype)
 
 
@@ -237,9 +238,11 @@ def _exponentials(logits):
     return weights, jnp.sum(weights, -1, keepdims=True)
 
 
-def _mix(weights, values, kept, rate):
-    if kept is not None:
-        weights = jnp.where(kept, weights, 0)
-        if rate < 1:
-            values = values / (1 - rate)  # fewer numbers than the weights
+def _drop(weights, kept):
+    return weights if kept is None else jnp.where(kept, weights, 0)
+
+
+def _mix(weights, values, rate):
+    if 0 < rate < 1:
+        values = values / (1 - rate)  # fewer numbers than the weights
     return _product(weights.astype(values.dtype), values)
