@@ -173,7 +173,7 @@ CASES = [
     Case("Dense", {"units": 3, "activation": "tanh", "use_bias": False}, (5, 4), (1,)),
     Case(
         "DepthwiseConv1D",
-        {"kernel_size": 3, "depth_multiplier": 2, "dilation_rate": 2},
+        {"kernel_size": 3, "depth_multiplier": 2, "strides": 2, "dilation_rate": 2},
         (7, 2),
         (1,),
     ),
