@@ -120,6 +120,10 @@ def test_a_query_without_keys_gets_the_mean():
     assert not gradient(QUERY).any()
 
 
+def test_a_rate_without_decisions_does_nothing():
+    assert_close(_attend.attend(QUERY, KEY, VALUE, rate=0.5), plain(QUERY, KEY, VALUE))
+
+
 def test_all_dropped():
     out = _attend.attend(QUERY, KEY, VALUE, kept=KEPT & False, rate=1.0)
     assert not out.any()
