@@ -41,6 +41,8 @@ ROWS = {
     "attention, masked": (MHA, (4, 16), {}, (*TEXT, 64), {"attention_mask": PADDED}),
     "attention, dropout": (MHA, (4, 16), {"dropout": 0.1, "seed": 1}, (*TEXT, 64), {}),
     "attention, grouped": ("GroupQueryAttention", (16, 4, 2), {}, (*TEXT, 64), {}),
+    "dense, 128 -> 512": ("Dense", (512,), {}, (*TEXT, 128), {}),
+    "dense, 512 -> 128": ("Dense", (128,), {}, (*TEXT, 512), {}),
     "dropout": ("Dropout", (0.1,), {"seed": 1}, (*TEXT, 256), {}),
     "group normalization": ("GroupNormalization", (8,), {}, (16, 28, 28, 64), {}),
     "RMS normalization": ("RMSNormalization", (), {}, (*TEXT, 256), {}),

@@ -24,7 +24,7 @@ from . import (
 )
 from ._version import __version__
 from .core.device import device
-from .core.remat import remat
+from .core.remat import RematScope, remat
 from .core.scope import StatelessScope, SymbolicScope, name_scope, value_and_grad
 from .core.symbolic import KerasTensor, Operation
 from .core.variable import Variable
@@ -59,6 +59,7 @@ __all__ = [
     "Operation",
     "Optimizer",
     "Regularizer",
+    "RematScope",
     "Sequential",
     "StatelessScope",
     "SymbolicScope",

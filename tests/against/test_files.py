@@ -87,6 +87,7 @@ def recurrent(k):
         k.Input((4, 3)),
         L.Bidirectional(L.GRU(3, return_sequences=True)),
         L.TimeDistributed(L.Dense(4)),
+        L.RNN([L.SimpleRNNCell(3), L.LSTMCell(3)], return_sequences=True),
         L.LSTM(2),
     ]
     return k.Sequential(layers), data(6, 4, 3), data(6, 2)

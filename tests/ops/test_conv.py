@@ -42,6 +42,17 @@ CONVOLUTIONS = {
     "depthwise 3d": ((2, 3, 4, 3, 2), (2, 2, 2, 1, 2), (1, 1, 2), "same", (1, 1, 1), 2),
 }
 
+# x shape, kernel shape, strides, dilation, what is cut off
+TRANSPOSED = {
+    "1d": ((2, 5, 3), (3, 4, 3), (1,), (1,), ((0, 0),)),
+    "1d strided": ((2, 5, 3), (4, 2, 3), (3,), (1,), ((1, 0),)),
+    "1d stride beyond window": ((2, 4, 3), (2, 2, 3), (3,), (1,), ((0, -1),)),
+    "2d": ((2, 4, 3, 2), (3, 2, 4, 2), (1, 1), (1, 1), ((1, 1), (0, 1))),
+    "2d strided": ((2, 4, 3, 2), (3, 3, 2, 2), (2, 3), (1, 1), ((0, 1), (0, 0))),
+    "2d dilated": ((2, 4, 3, 2), (3, 2, 2, 2), (1, 1), (2, 1), ((2, 2), (0, 0))),
+    "3d": ((1, 2, 3, 2, 2), (2, 2, 3, 3, 2), (1, 2, 1), (1, 1, 1), ((0, 0), (0, 1), (1, 0))),
+}
+
 # x shape, window, strides, padding
 POOLS = {
     "1d": ((2, 9, 3), (2,), (2,), "valid"),
@@ -168,6 +179,32 @@ def test_convolution_grad_of_grad(name):
         lambda x, k: plain_conv(x, k, *rest),
         (normal(*x), normal(*kernel)),
         grad_of_grad,
+    )
+
+
+def plain_transpose(x, kernel, strides, dilation, crops):
+    reach = [(k - 1) * d for k, d in zip(kernel.shape, dilation)]
+    pads = [(r - low, r - high) for r, (low, high) in zip(reach, crops)]
+    space = "DHW"[-len(strides) :]
+    numbers = (f"N{space}C", f"{space}IO", f"N{space}C")
+    return lax.conv_transpose(
+        x,
+        kernel,
+        strides,
+        pads,
+        rhs_dilation=dilation,
+        dimension_numbers=numbers,
+        transpose_kernel=True,
+    )
+
+
+@table(TRANSPOSED)
+def test_transposed_convolution_and_its_derivatives(case):
+    x, kernel, strides, dilation, crops = case
+    assert_same(
+        lambda x, k: _conv.convolve_transposed(x, k, strides, crops, dilation),
+        lambda x, k: plain_transpose(x, k, strides, dilation, crops),
+        (normal(*x), normal(*kernel)),
     )
 
 

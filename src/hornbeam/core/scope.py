@@ -15,7 +15,7 @@ import jax.numpy as jnp
 class Frame:
     """What is ambient now. Never changed once made, except for the dicts and lists it points to."""
 
-    __slots__ = ("autocast", "layer", "losses", "names", "training", "unbound", "values")
+    __slots__ = ("autocast", "layer", "losses", "names", "remat", "training", "unbound", "values")
 
     def __init__(
         self,
@@ -26,6 +26,7 @@ class Frame:
         training=None,
         layer=None,
         unbound=None,
+        remat=None,
     ):
         self.values = values  # {Variable: value now}, or None: variables hold their own
         self.losses = losses  # list that `Layer.add_loss` appends (layer, value) to, or None
@@ -34,6 +35,7 @@ class Frame:
         self.training = training  # whether layers train, or None where nobody said
         self.layer = layer  # the layer whose `call` is running, or None
         self.unbound = unbound  # set that collects variables read though absent from `values`
+        self.remat = remat  # which of the layers made now are rematerialized (core/remat.py)
 
 
 _current = contextvars.ContextVar("hornbeam_frame", default=Frame())  # noqa: B039

@@ -18,6 +18,9 @@ from ._attention import (
 from ._base import (
     Layer,
 )
+from ._bidirectional import (
+    Bidirectional,
+)
 from ._conv import (
     Conv1D,
     Conv2D,
@@ -28,6 +31,11 @@ from ._conv_depthwise import (
     DepthwiseConv2D,
     SeparableConv1D,
     SeparableConv2D,
+)
+from ._conv_lstm import (
+    ConvLSTM1D,
+    ConvLSTM2D,
+    ConvLSTM3D,
 )
 from ._conv_transpose import (
     Conv1DTranspose,
@@ -135,12 +143,28 @@ from ._reshaping import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from ._rnn import (
+    GRU,
+    LSTM,
+    RNN,
+    SimpleRNN,
+)
+from ._rnn_cells import (
+    GRUCell,
+    LSTMCell,
+    SimpleRNNCell,
+    StackedRNNCells,
+)
 from ._serialization import (
     deserialize,
     serialize,
 )
 from ._spectral import (
     SpectralNormalization,
+)
+from ._wrappers import (
+    TimeDistributed,
+    Wrapper,
 )
 
 AvgPool1D = AveragePooling1D
@@ -185,6 +209,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -192,6 +217,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",
@@ -211,6 +239,8 @@ __all__ = [
     "Embedding",
     "Flatten",
     "FlaxLayer",
+    "GRU",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -232,6 +262,8 @@ __all__ = [
     "InputLayer",
     "InputSpec",
     "JaxLayer",
+    "LSTM",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LayerNormalization",
@@ -252,6 +284,7 @@ __all__ = [
     "Permute",
     "Pipeline",
     "RMSNormalization",
+    "RNN",
     "ReLU",
     "RepeatVector",
     "Rescaling",
@@ -261,18 +294,23 @@ __all__ = [
     "SeparableConv2D",
     "SeparableConvolution1D",
     "SeparableConvolution2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
     "SpectralNormalization",
+    "StackedRNNCells",
     "Subtract",
     "TFSMLayer",
+    "TimeDistributed",
     "TorchModuleWrapper",
     "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
+    "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",

@@ -37,6 +37,15 @@ def margins(argument, value, rank):
     raise ValueError(expected(argument, wanted, value))
 
 
+def share(argument, value, below=None):
+    """`value`, or a `ValueError` unless it is a number from 0 to 1, and not `below`."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= 1 or value == below:
+        wanted = "a number from 0 to 1" + (", and not 1" if below else "")
+        raise ValueError(expected(argument, wanted, value))
+    return value
+
+
 def _is_int(n):
     return isinstance(n, (int, np.integer)) and not isinstance(n, bool)
 

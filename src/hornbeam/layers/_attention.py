@@ -47,7 +47,7 @@ class Attention(Layer):
         use_causal_mask: whether queries use no later positions.
 
     Returns:
-        `[b, t, e]`. A query that can use no value gets the mean of all.
+        `[b, t, e]`. A query that can use no value gets a mean without meaning.
 
     Reference: Luong et al., 2015, https://arxiv.org/abs/1508.04025
 
@@ -448,7 +448,7 @@ class MultiHeadAttention(BaseHeads):
     Masks that travel with the inputs are used in the place of those that aren't given.
 
     Returns:
-        `[b, t, d]`. A query that can use no value gets the mean of all.
+        `[b, t, d]`. A query that can use no value gets a mean without meaning.
 
     Reference: [Vaswani et al., 2017](https://arxiv.org/abs/1706.03762)
 

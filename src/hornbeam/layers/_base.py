@@ -10,6 +10,7 @@ import jax
 from .. import dtype_policies, regularizers
 from ..core import dtypes, masks, objects
 from ..core.messages import expected, unknown_keywords
+from ..core.remat import run_layer
 from ..core.rng import SeedGenerator
 from ..core.scope import current, enter, functionalize
 from ..core.symbolic import (
@@ -110,6 +111,7 @@ class Layer(Operation):
         self._losses = []
         self._build_shapes = None
         self._path = None
+        self._remat = current().remat
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -297,7 +299,9 @@ class Layer(Operation):
         return outputs
 
     def _run(self, call):
-        return self.call(*call.args, **call.kwargs)
+        if self._remat is None:
+            return self.call(*call.args, **call.kwargs)
+        return run_layer(self, self._remat, lambda: self.call(*call.args, **call.kwargs))
 
     def _ambient(self, call):
         if self._path is None:
@@ -459,7 +463,7 @@ class Layer(Operation):
 
     @property
     def weights(self):
-        """All variables of the layer and its sublayers, without random states."""
+        """All variables of the layer and its sublayers, without random and recurrent states."""
         found = list(self._own_variables())
         for layer in self._flatten_layers(include_self=False):
             found.extend(layer._own_variables())
@@ -467,12 +471,16 @@ class Layer(Operation):
 
     @property
     def variables(self):
-        """All variables of the layer and its sublayers, with random states."""
+        """All variables of the layer and its sublayers, with random and recurrent states."""
         found = []
         for layer in self._flatten_layers():
             found.extend(layer._own_variables())
-            found.extend(g.state for g in layer._state(SeedGenerator))
+            found.extend(layer._transient_variables())
         return _unique(found)
+
+    def _transient_variables(self):
+        """Those of the layer itself that are no weights: they are neither saved nor set."""
+        return [generator.state for generator in self._state(SeedGenerator)]
 
     @property
     def trainable_variables(self):
@@ -621,19 +629,25 @@ class Layer(Operation):
         self._dtype_policy = dtype_policies.get(policy)
 
     @property
+    def _own_policy(self):
+        """The policy, or its entry for this layer if it is a map by paths."""
+        policy = self._dtype_policy
+        return policy[self.path] if isinstance(policy, dtype_policies.DTypePolicyMap) else policy
+
+    @property
     def dtype(self):
         """The dtype of the variables; the same as `variable_dtype`."""
-        return self.dtype_policy.variable_dtype
+        return self._own_policy.variable_dtype
 
     @property
     def variable_dtype(self):
         """The dtype of the variables."""
-        return self.dtype_policy.variable_dtype
+        return self._own_policy.variable_dtype
 
     @property
     def compute_dtype(self):
         """The dtype that `call` computes in."""
-        return self.dtype_policy.compute_dtype
+        return self._own_policy.compute_dtype
 
     @property
     def input_dtype(self):
@@ -643,7 +657,7 @@ class Layer(Operation):
     @property
     def quantization_mode(self):
         """The kind of quantization, or `None`."""
-        return self.dtype_policy.quantization_mode
+        return self._own_policy.quantization_mode
 
     @property
     def input_spec(self):
@@ -703,6 +717,7 @@ class Layer(Operation):
 
 # Attributes of `Layer` itself that never hold state, skipped for speed.
 _NO_STATE = {"_inbound_nodes", "_losses", "_build_shapes", "_arguments", "_dtype_policy"}
+_NO_STATE |= {"_states"}  # of recurrent layers: `_transient_variables`
 _KINDS = (Variable, Layer, Metric, SeedGenerator)
 
 

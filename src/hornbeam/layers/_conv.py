@@ -36,9 +36,11 @@ class WindowLayer(Layer):
         self.data_format = settings.standardize_data_format(data_format)
         self.dilation_rate = int_tuple(f"{owner}'s dilation_rate", dilation_rate, rank)
         self.input_spec = InputSpec(ndim=rank + 2)
+
+    def _refuse_strides_and_dilation(self):
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
-                f"{owner}: strides and dilation_rate can't both be above 1; received "
+                f"{type(self).__name__}: strides and dilation_rate can't both be above 1; received "
                 f"strides={self.strides} and dilation_rate={self.dilation_rate}."
             )
 
@@ -113,6 +115,7 @@ class BaseConv(WindowLayer):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         owner = type(self).__name__
         self._set_window(kernel_size, strides, padding, data_format, dilation_rate)
+        self._refuse_strides_and_dilation()
         self._set_bias(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
         self.filters = positive_int(f"{owner}'s filters", filters)
         self.groups = positive_int(f"{owner}'s groups", groups)

@@ -7,6 +7,7 @@ from ..core.tree import Ints
 from ..core.variable import Variable
 from ..initializers import InitializerLike
 from ..ops._conv import convolve
+from ..ops._project import project
 from ._arguments import positive_int
 from ._conv import WindowLayer
 
@@ -108,7 +109,8 @@ class BaseSeparableConv(WindowLayer):
     def call(self, inputs):
         kernel = self.depthwise_kernel.value
         mixing = jnp.squeeze(self.pointwise_kernel.value, range(self.rank))
-        return self._finish(self._convolve(lambda x: _depthwise(self, x, kernel) @ mixing, inputs))
+        separate = lambda x: project(_depthwise(self, x, kernel), mixing)
+        return self._finish(self._convolve(separate, inputs))
 
 
 def _depthwise(layer, x, kernel):

@@ -37,6 +37,7 @@ class BaseConvTranspose(WindowLayer):
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         owner = type(self).__name__
         self._set_window(kernel_size, strides, padding, data_format, dilation_rate)
+        self._refuse_strides_and_dilation()
         self._set_bias(activation, use_bias, bias_initializer, bias_regularizer, bias_constraint)
         self.filters = positive_int(f"{owner}'s filters", filters)
         self.output_padding = output_padding

@@ -9,6 +9,7 @@ from ..core import dtypes, objects
 from ..core.messages import expected
 from ..core.variable import Variable
 from ..initializers import InitializerLike
+from ..ops._project import project
 from ._arguments import positive_int, refuse_unfinished
 from ._base import Layer
 from ._input_spec import InputSpec
@@ -93,7 +94,7 @@ class Dense(Layer):
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
 
     def call(self, inputs, training=None):
-        outputs = inputs @ self.kernel.value
+        outputs = project(inputs, self.kernel.value)
         if self.bias is not None:
             outputs = outputs + self.bias.value
         return self.activation(outputs)
@@ -266,7 +267,7 @@ class ReversibleEmbedding(Embedding):
             return super().call(inputs)
         dtype = dtypes.numpy_dtype(self.reverse_dtype or self.compute_dtype)
         kernel = self.embeddings.value.T if self.tie_weights else self.reverse_embeddings.value
-        logits = inputs.astype(dtype) @ kernel.astype(dtype)
+        logits = project(inputs.astype(dtype), kernel.astype(dtype))
         cap = self.logit_soft_cap
         return logits if cap is None else cap * jnp.tanh(logits / cap)
 

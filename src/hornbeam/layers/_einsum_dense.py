@@ -9,6 +9,7 @@ from .. import activations, constraints, initializers, regularizers
 from ..core.messages import expected
 from ..core.variable import Variable
 from ..initializers import InitializerLike, VarianceScaling
+from ..ops._project import project
 from ._arguments import refuse_unfinished
 from ._base import Layer
 
@@ -99,7 +100,10 @@ class EinsumDense(Layer):
             )
 
     def call(self, inputs, training=None):
-        outputs = jnp.einsum(self.equation, inputs, self.kernel.value)
+        if self._plan.summed:
+            outputs = project(inputs, self.kernel.value, self._plan.summed)
+        else:
+            outputs = jnp.einsum(self.equation, inputs, self.kernel.value)
         if self.bias is not None:
             outputs = outputs + self.bias.value
         return self.activation(outputs)
@@ -148,6 +152,11 @@ class _Equation:
                     f"EinsumDense's equation {equation!r}: the size of the kernel's axis '{name}' "
                     "is unknown, since neither the inputs nor the outputs have such an axis."
                 )
+        # How many axes are summed over, if they are the inputs' last and the kernel's first ones.
+        n = sum(name not in self.outputs for name in self.inputs)
+        rows, summed = self.inputs[:-n], self.inputs[-n:]
+        ordered = self.kernel[:n] == summed and self.outputs == rows + self.kernel[n:]
+        self.summed = n if ordered and not self.elided_right else 0
         # The batch comes first and has no size, unless the ellipsis stands for it.
         self.sized = self.outputs if left else self.outputs[1:]
         if len(output_shape) != len(self.sized):

@@ -8,6 +8,7 @@ from .. import random, regularizers
 from ..core import settings
 from ..core.messages import expected
 from ..core.rng import SeedGenerator
+from ._arguments import share
 from ._base import Layer
 from ._input_spec import InputSpec
 
@@ -38,7 +39,7 @@ class Dropout(Layer):
 
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.rate = _share(f"{type(self).__name__}'s rate", rate)
+        self.rate = share(f"{type(self).__name__}'s rate", rate)
         self.noise_shape = _noise_shape(noise_shape)
         self.seed = seed
         if rate > 0:
@@ -125,7 +126,7 @@ class GaussianDropout(Layer):
 
     def __init__(self, rate, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.rate = _share("GaussianDropout's rate", rate, below=1)
+        self.rate = share("GaussianDropout's rate", rate, below=1)
         self.seed = seed
         if rate > 0:
             self.seed_generator = _generator(seed)
@@ -184,7 +185,7 @@ class AlphaDropout(Layer):
 
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.rate = _share("AlphaDropout's rate", rate, below=1)
+        self.rate = share("AlphaDropout's rate", rate, below=1)
         self.noise_shape = _noise_shape(noise_shape)
         self.seed = seed
         if rate > 0:
@@ -234,14 +235,6 @@ class ActivityRegularization(Layer):
 
 def _generator(seed):
     return seed if isinstance(seed, SeedGenerator) else SeedGenerator(seed)
-
-
-def _share(argument, rate, below=None):
-    is_number = isinstance(rate, (int, float)) and not isinstance(rate, bool)
-    if not is_number or not 0 <= rate <= 1 or rate == below:
-        wanted = "a number from 0 to 1" + (", and not 1" if below else "")
-        raise ValueError(expected(argument, wanted, rate))
-    return rate
 
 
 def _noise_shape(shape):

@@ -205,8 +205,8 @@ def _product(x, y):
 def weighted_mean(logits, values, kept=None, rate=0.0):
     """`dropout(softmax(logits)) @ values`: `[…, t, s]` and `[…, s, e]` to `[…, t, e]`."""
     weights, total = _exponentials(logits)
-    rate = 0.0 if kept is None else rate
-    return (_mix(_drop(weights, kept), values, rate) / total).astype(values.dtype)
+    weights, scaled = _drop(weights, values, kept, rate)
+    return (_mix(weights, scaled) / total).astype(values.dtype)
 
 
 def _weighted_mean_jvp(rate, primals, tangents):
@@ -219,14 +219,14 @@ def _weighted_mean_jvp(rate, primals, tangents):
     logits, values, kept = primals
     logits_dot, values_dot, _ = tangents
     weights, total = _exponentials(logits)
-    used, rate = _drop(weights, kept), 0.0 if kept is None else rate
-    y = _mix(used, values, rate) / total
+    used, scaled = _drop(weights, values, kept, rate)
+    y = _mix(used, scaled) / total
     y_dot = jnp.zeros_like(y)
     if not isinstance(logits_dot, SymbolicZero):
-        y_dot += _mix(used * logits_dot, values, rate)
+        y_dot += _mix(used * logits_dot, scaled)
         y_dot -= y * jnp.sum(weights * logits_dot, -1, keepdims=True)
     if not isinstance(values_dot, SymbolicZero):
-        y_dot += _mix(used, values_dot, rate)
+        y_dot += _mix(*_drop(weights, values_dot, kept, rate))
     return y.astype(values.dtype), (y_dot / total).astype(values.dtype)
 
 
@@ -239,11 +239,12 @@ def _exponentials(logits):
     return weights, jnp.sum(weights, -1, keepdims=True)
 
 
-def _drop(weights, kept):
-    return weights if kept is None else jnp.where(kept, weights, 0)
+def _drop(weights, values, kept, rate):
+    """The weights that dropout keeps, and the values divided by `1 - rate` in their place."""
+    if kept is None:
+        return weights, values
+    return jnp.where(kept, weights, 0), values / (1 - rate) if rate < 1 else values
 
 
-def _mix(weights, values, rate):
-    if 0 < rate < 1:
-        values = values / (1 - rate)  # fewer numbers than the weights
+def _mix(weights, values):
     return _product(weights.astype(values.dtype), values)

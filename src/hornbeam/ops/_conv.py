@@ -30,6 +30,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from ._convert import widened
+from ._project import project
 
 # A sum over the window has one term per position; many terms compile slowly.
 _MAX_TAPS = 64
@@ -58,7 +59,8 @@ def convolve(x, kernel, strides, padding, dilation, groups):
         return _depthwise(x, kernel, strides, padding, dilation)
     if groups == math.prod(window) == 1 and isinstance(padding, str):
         # A matrix product, in twice the speed of the convolution kernel.
-        return x[:, *(slice(None, None, s) for s in strides)] @ kernel.reshape(kernel.shape[-2:])
+        x = x[:, *(slice(None, None, s) for s in strides)]
+        return project(x, kernel.reshape(kernel.shape[-2:]))
     return _conv(x, kernel, strides, padding, dilation, groups)
 
 
