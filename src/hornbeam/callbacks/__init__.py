@@ -1,6 +1,7 @@
 """Objects that act during training, evaluation and prediction."""
 
 from ..core.objects import publish
+from ._backup import BackupAndRestore
 from ._base import Callback
 from ._checkpoint import ModelCheckpoint
 from ._history import History
@@ -11,6 +12,7 @@ from ._schedule import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
 from ._tensorboard import TensorBoard
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

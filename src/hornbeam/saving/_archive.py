@@ -13,7 +13,7 @@ import zipfile
 METADATA, CONFIG, WEIGHTS, ASSETS = "metadata.json", "config.json", "model.weights.h5", "assets"
 
 # A member without a date, so that equal models give equal bytes.
-_EPOCH = (1980, 1, 1, 0, 0, 0)
+MEMBER_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @contextlib.contextmanager
@@ -69,7 +69,7 @@ def write_archive(path, metadata, config, write_weights, save_assets):
     """
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "x") as archive:
         for name, data in ((METADATA, metadata), (CONFIG, config)):
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), json.dumps(data))
+            archive.writestr(zipfile.ZipInfo(name, MEMBER_DATE), json.dumps(data))
         # HDF5 seeks while it writes, which a zip can't. The file has no name, so nothing is left
         # behind by a kill; it lies in the target's folder, where there must be room anyway.
         with tempfile.TemporaryFile(dir=temporary.parent) as weights:
@@ -86,7 +86,7 @@ def write_archive(path, metadata, config, write_weights, save_assets):
 
 def _add(archive, source, name):
     source.seek(0)
-    with archive.open(zipfile.ZipInfo(name, _EPOCH), "w", force_zip64=True) as target:
+    with archive.open(zipfile.ZipInfo(name, MEMBER_DATE), "w", force_zip64=True) as target:
         shutil.copyfileobj(source, target, 1 << 20)
 
 

@@ -1,0 +1,104 @@
+"""Snapshots of a training: nested plain data with arrays, in one file that can be verified.
+
+A zip with one member of JSON, for the structure, and one of bytes for every array. The zip's
+checksums tell whether a file is whole. Reading builds nothing but numbers, strings and containers.
+"""
+
+import json
+import math
+import pathlib
+import zipfile
+
+import jax
+import numpy as np
+
+from ..core import dtypes
+from ._archive import MEMBER_DATE, atomic_write
+
+_FORMAT = "hornbeam training snapshot 1"
+_STRUCTURE = "snapshot.json"
+
+
+def write_snapshot(path, data):
+    """Write nested dicts, lists, tuples, arrays, numbers, strings and `None`, atomically.
+
+    Nothing has the name `path` before what was written has been read again and found whole.
+
+    Raises:
+        TypeError: if there is something else in `data`; the message says where.
+        OSError: if it can't be written.
+    """
+    arrays = []
+    structure = {"format": _FORMAT, "data": _encode(data, arrays, "snapshot")}
+    with atomic_write(path) as temporary:
+        with zipfile.ZipFile(temporary, "x") as archive:
+            archive.writestr(zipfile.ZipInfo(_STRUCTURE, MEMBER_DATE), json.dumps(structure))
+            for i, array in enumerate(arrays):
+                with archive.open(zipfile.ZipInfo(str(i), MEMBER_DATE), "w", True) as member:
+                    member.write(memoryview(np.ascontiguousarray(array)).cast("B"))
+        with zipfile.ZipFile(temporary) as archive:
+            if (name := archive.testzip()) is not None:
+                raise OSError(f"'{path}': what was written differs from what is there, in {name}.")
+
+
+def read_snapshot(path):
+    """What `write_snapshot` wrote, with NumPy arrays.
+
+    Raises:
+        ValueError: if the file isn't whole, or something else.
+    """
+    path = pathlib.Path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            structure = json.loads(archive.read(_STRUCTURE))
+            if not isinstance(structure, dict) or structure.get("format") != _FORMAT:
+                raise ValueError("it has another format")
+            return _decode(structure["data"], archive)
+    except FileNotFoundError:
+        raise
+    except (zipfile.BadZipFile, OSError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"'{path}' is not a whole snapshot of a training: {error}.") from None
+
+
+def _encode(x, arrays, where):
+    if x is None or isinstance(x, (bool, int, float, str)):
+        return x
+    if isinstance(x, (list, tuple)):
+        items = [_encode(v, arrays, f"{where}[{i}]") for i, v in enumerate(x)]
+        return items if isinstance(x, list) else {"tuple": items}
+    if isinstance(x, dict):
+        return {
+            "dict": [
+                [_encode(k, arrays, where), _encode(v, arrays, f"{where}[{k!r}]")]
+                for k, v in x.items()
+            ]
+        }
+    if isinstance(x, (np.ndarray, np.generic, jax.Array)):
+        array = np.asarray(x)
+        if array.dtype.kind not in "OUSMm":
+            arrays.append(array)
+            return {"array": [len(arrays) - 1, array.dtype.name, list(array.shape)]}
+    raise TypeError(
+        f"{where} is a {type(x).__name__}, which a snapshot can't hold: it takes dicts, lists, "
+        "tuples, arrays of numbers, numbers, strings and None."
+    )
+
+
+def _decode(x, archive):
+    if isinstance(x, list):
+        return [_decode(v, archive) for v in x]
+    if not isinstance(x, dict):
+        return x
+    ((kind, value),) = x.items()
+    if kind == "tuple":
+        return tuple(_decode(v, archive) for v in value)
+    if kind == "dict":
+        return {_decode(k, archive): _decode(v, archive) for k, v in value}
+    if kind != "array":
+        raise ValueError(f"it has a part of the unknown kind {kind!r}")
+    number, dtype, shape = value
+    dtype = dtypes.numpy_dtype(dtype)
+    info = archive.getinfo(str(number))
+    if info.file_size != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"array {number} has {info.file_size} bytes, which isn't its shape's size")
+    return np.frombuffer(archive.read(info), dtype).reshape(shape)
