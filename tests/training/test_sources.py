@@ -229,6 +229,6 @@ def test_a_dead_worker_is_an_error_at_once():
     data = [*batches()]
     data[1] = "dies"
     start = time.monotonic()
-    with pytest.raises(RuntimeError, match="A worker process of the BatchesByNumber died while batch"):
+    with pytest.raises(RuntimeError, match="A worker process of the BatchesByNumber died"):
         classifier().fit(BatchesByNumber(data, workers=1, use_multiprocessing=True), verbose=0)
     assert time.monotonic() - start < 60

@@ -1,5 +1,7 @@
 """Data as trees of arrays: what was given, made into numbers, with as many rows each."""
 
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -42,10 +44,9 @@ class Form:
         self.wanted = (inputs, outputs, outputs if sample_weight is not None else None)
         self.y, self.sample_weight = y, sample_weight
 
-    def arrays(self, parts, names=NAMES):
+    def arrays(self, parts: Any, names=NAMES):
         """A batch, `x` alone or a tuple, as a tuple of trees of arrays."""
-        if not isinstance(parts, (tuple, list)):
-            parts = (parts,)
+        parts = parts if isinstance(parts, (tuple, list)) else (parts,)
         if len(parts) > 3:
             raise ValueError(
                 "A batch is x, (x, y) or (x, y, sample_weight); received "
@@ -57,7 +58,7 @@ class Form:
 
     def _by_name(self, x, names):
         """`(x, y, sample_weight)` out of the columns of `x`."""
-        columns = x if isinstance(x, dict) else columns_of(x)
+        columns: Any = x if isinstance(x, dict) else columns_of(x)
         taken = []
         for what, given in zip(names[1:], (self.y, self.sample_weight)):
             for name in [] if given is None else [given] if isinstance(given, str) else given:
@@ -87,7 +88,7 @@ def are_names(x):
     return isinstance(x, str)
 
 
-def as_arrays(part, name, wanted=None):
+def as_arrays(part: Any, name, wanted=None) -> Any:
     """`part` with arrays in the place of everything that is data.
 
     Args:
@@ -109,9 +110,9 @@ def as_arrays(part, name, wanted=None):
         return type(part)(as_arrays(v, f"{name}[{i}]") for i, v in enumerate(part))
     if isinstance(part, Variable):
         part = part.value
-    if is_sparse(part):
-        return part if part.format == "csr" else part.tocsr()
-    given = part
+    given: Any = part
+    if is_sparse(given):
+        return given if given.format == "csr" else given.tocsr()
     if not isinstance(part, (np.ndarray, jax.Array)):
         plain = isinstance(part, (list, tuple, int, float, range)) or is_column(part)
         if isinstance(part, str) or not (hasattr(part, "__array__") or plain):
@@ -125,8 +126,9 @@ def as_arrays(part, name, wanted=None):
             )
         part = to_numpy(part)
     if part.ndim == 0:
-        raise ValueError(expected(name, "an array with one row per sample", part))
-    if isinstance(part, np.ndarray) and part.dtype.kind in "OSUTMm":
+        hint = "Single rows make a batch by their loader's or data set's `batch`."
+        raise ValueError(expected(name, "an array with one row per sample", part, hint))
+    if isinstance(part, np.ndarray) and part.dtype.kind in "OSUTMm" and len(part):
         dtype = getattr(given, "dtype", getattr(given, "type", part.dtype))
         raise ValueError(
             f"{name} holds a {type(given).__name__} of shape {part.shape} and dtype {dtype}; a "
@@ -135,7 +137,7 @@ def as_arrays(part, name, wanted=None):
     return part
 
 
-def _from_table(columns, name, wanted):
+def _from_table(columns, name, wanted) -> Any:
     """The columns that are wanted, by name, or all side by side."""
     if wanted is not None and all(column in columns for column in wanted):
         columns = {column: columns[column] for column in wanted}

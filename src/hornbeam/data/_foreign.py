@@ -91,9 +91,9 @@ def refused(x):
     return None
 
 
-def streamed(x, batch_size):
-    """A stream of rows of Hugging Face's as an iterable of batches; `None` for anything else."""
-    return _Stream(x, batch_size) if comes_from(x, "datasets.iterable_dataset") else None
+def batched(x, batch_size):
+    """A stream of rows of Hugging Face's as an iterable of batches; anything else as it is."""
+    return _Stream(x, batch_size) if comes_from(x, "datasets.iterable_dataset") else x
 
 
 class _Stream:

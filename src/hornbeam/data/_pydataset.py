@@ -3,11 +3,11 @@
 import collections.abc
 import concurrent.futures
 import contextlib
+import functools
 import itertools
 import multiprocessing
 import signal
 import threading
-import time
 import warnings
 from typing import Any
 
@@ -199,22 +199,24 @@ class Workers:
         pool, self._pool = self._pool, None
         if pool is None:
             return
-        pool.shutdown(wait=False, cancel_futures=True)
-        # Executors have no other way to wait for a limited time, nor to name their workers.
+        # An executor can't wait for a limited time, and doesn't show its processes.
         processes = list((getattr(pool, "_processes", None) or {}).values())
-        deadline = time.monotonic() + _PATIENCE
-        for worker in [*processes, *getattr(pool, "_threads", ())]:
-            worker.join(max(deadline - time.monotonic(), 0))
-            if isinstance(worker, threading.Thread) and worker.is_alive():
-                warnings.warn(
-                    f"A thread still makes a batch of the {type(self._dataset).__name__}; nothing "
-                    "can end it before it is done.",
-                    stacklevel=2,
-                )
-                return
+        end = functools.partial(pool.shutdown, cancel_futures=True)
+        ending = threading.Thread(target=end, name="hornbeam-data-end", daemon=True)
+        ending.start()
+        ending.join(_PATIENCE)
+        if not ending.is_alive():
+            return
         for process in processes:
             process.kill()
-        pool.shutdown(wait=True)
+        if processes:
+            ending.join()
+        else:
+            warnings.warn(
+                f"A thread is still making a batch of the {type(self._dataset).__name__}; nothing "
+                "can end it before it is done.",
+                stacklevel=2,
+            )
 
 
 _PATIENCE = 1.5  # seconds

@@ -31,7 +31,7 @@ class Source:
         self.epoch, self.batch = 0, 0
         self._shard = None  # slice: which rows of each batch
         self._drawn = None  # the order of this pass, once it has begun
-        self._random = None  # the state of NumPy's generator before it was drawn
+        self._random: tuple = ()  # the state of NumPy's generator before it was drawn
 
     # What subclasses write -----------------------------------------------------------------------
 
@@ -127,7 +127,7 @@ class Source:
         """
         state = {"epoch": self.epoch, "batch": self.batch - unused}
         if self.shuffle:
-            kind, keys, *rest = np.random.get_state() if self._drawn is None else self._random
+            kind, keys, *rest = _random_state() if self._drawn is None else self._random
             state["random"] = [kind, keys.tolist(), *rest]
         return state
 
@@ -152,9 +152,13 @@ class Source:
     def _order(self, n):
         """The numbers 0 to n - 1 in the order of this pass, which is drawn when it begins."""
         if self._drawn is None:
-            self._random = np.random.get_state() if self.shuffle else None
+            self._random = _random_state() if self.shuffle else ()
             self._drawn = np.random.permutation(n) if self.shuffle else np.arange(n)
         return self._drawn
 
     def _next_pass(self):
         self.epoch, self.batch, self._drawn = self.epoch + 1, 0, None
+
+
+def _random_state() -> tuple:
+    return np.random.get_state(legacy=True)  # pyright: ignore[reportReturnType]

@@ -3,7 +3,7 @@
 from ..core.messages import expected
 from ._arrays import NAMES, Form, are_names
 from ._batches import BatchSource, yields_batches
-from ._foreign import columns_of, refused, rows_of, streamed
+from ._foreign import batched, columns_of, refused, rows_of
 from ._rows import RowSource, as_rows
 
 
@@ -29,8 +29,8 @@ def source_of(
         names: what to call `x`, `y` and `sample_weight` in messages.
     """
     x, y, sample_weight, form = _formed(x, y, sample_weight, inputs, outputs)
-    stream = streamed(x, 32 if batch_size is None else batch_size)
-    if stream is None and (rows_of(x) or not yields_batches(x)):
+    x = batched(x, 32 if batch_size is None else batch_size)
+    if _has_rows(x):
         rows = as_rows(x, y, sample_weight, form, names)
         return RowSource(rows, batch_size, shuffle, names[0])
     hint = refused(x)
@@ -42,7 +42,7 @@ def source_of(
                 f"{names[0]} yields whole batches (it is a {type(x).__name__}), so {name} should "
                 "be in them: let it yield (x, y) or (x, y, sample_weight)."
             )
-    return BatchSource(x if stream is None else stream, shuffle, names[0], form)
+    return BatchSource(x, shuffle, names[0], form)
 
 
 def split_source(x, y, sample_weight, fraction, *, batch_size, shuffle, inputs, outputs, other):
@@ -54,7 +54,7 @@ def split_source(x, y, sample_weight, fraction, *, batch_size, shuffle, inputs, 
     if not 0 < fraction < 1:
         raise ValueError(expected("validation_split", "between 0 and 1", fraction))
     x, y, sample_weight, form = _formed(x, y, sample_weight, inputs, outputs)
-    if streamed(x, 1) is not None or (yields_batches(x) and not rows_of(x)):
+    if not _has_rows(x):
         raise ValueError(
             f"validation_split is for data with rows; x yields batches (it is a "
             f"{type(x).__name__}). Pass the other part of the data as validation_data."
@@ -76,6 +76,10 @@ def split_source(x, y, sample_weight, fraction, *, batch_size, shuffle, inputs, 
 def stands_alone(x):
     """Whether `x` may hold targets, too: batches, tables and data sets of rows."""
     return yields_batches(x) or columns_of(x) is not None or rows_of(x) is not None
+
+
+def _has_rows(x):
+    return rows_of(x) is not None or not yields_batches(x)
 
 
 def _formed(x, y, sample_weight, inputs, outputs):

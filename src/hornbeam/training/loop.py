@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import itertools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -66,24 +67,24 @@ def fit(
     # More steps than the data has batches are fine: one pass follows another.
     steps = _limit(steps_per_epoch, train, "steps_per_epoch", several_passes=True)
     epochs = min(epochs, settings.max_epochs() or epochs)
-    prepare(model, train)
-    for source in (train, validation):
-        if source is not None:
-            source.map(lambda data: _with_checked_targets(model, data))
-    callbacks = _callback_list(
-        model,
-        callbacks,
-        verbose,
-        add_history=True,
-        epochs=epochs,
-        steps=steps or train.num_batches,
-        batch_size=train.batch_size,
-    )
-    runner = Runner(model, "train")
-    validator = None if validation is None else Runner(model, "test")
-    model.stop_training = False
-    logs = {}
     with _closing(train, validation), interrupts_deferrable(), RunningState() as state:
+        prepare(model, train)
+        for source in (train, validation):
+            if source is not None:
+                source.map(lambda data: _with_checked_targets(model, data))
+        callbacks = _callback_list(
+            model,
+            callbacks,
+            verbose,
+            add_history=True,
+            epochs=epochs,
+            steps=steps or train.num_batches,
+            batch_size=train.batch_size,
+        )
+        runner = Runner(model, "train")
+        validator = None if validation is None else Runner(model, "test")
+        model.stop_training = False
+        logs = {}
         callbacks.on_train_begin()
         for epoch in range(initial_epoch, epochs):
             if train.exhausted:
@@ -110,12 +111,12 @@ def fit(
 def evaluate(model, x, y, *, batch_size, verbose, sample_weight, steps, callbacks):
     """Loss and metrics as a dict of floats; see `Model.evaluate`."""
     source = source_of(x, y, sample_weight, batch_size=batch_size, **_columns(model))
-    prepare(model, source)
-    source.map(lambda data: _with_checked_targets(model, data))
     limit = _limit(steps, source, "steps")
-    shown = limit or source.num_batches
-    callbacks = _callback_list(model, callbacks, verbose, steps=shown, epochs=1)
     with _closing(source), interrupts_deferrable():
+        prepare(model, source)
+        source.map(lambda data: _with_checked_targets(model, data))
+        shown = limit or source.num_batches
+        callbacks = _callback_list(model, callbacks, verbose, steps=shown, epochs=1)
         return _evaluate(model, Runner(model, "test"), source, limit, callbacks)
 
 
@@ -437,7 +438,7 @@ def _as_data(data, *columns):
     raise ValueError(expected("validation_data", wanted, data))
 
 
-def _columns(model):
+def _columns(model) -> dict[str, Any]:
     """The names that a table's columns may have to feed the model; see `source_of`."""
     if model._function is None:
         return {"inputs": None, "outputs": None}
