@@ -10,10 +10,10 @@ import warnings
 from typing import Any
 
 from ..core.messages import expected
-from ..saving import read_snapshot, write_snapshot
+from ..saving._snapshot import read_snapshot, write_snapshot
 from ._base import Callback
 
-_NAME = re.compile(r"training-(\d+)\.snapshot")
+_NAME = re.compile(r"training-\d+\.snapshot")
 
 
 class BackupAndRestore(Callback):
@@ -61,12 +61,11 @@ class BackupAndRestore(Callback):
         replay: bool | None = None,
     ):
         super().__init__()
-        is_number = isinstance(save_freq, int) and not isinstance(save_freq, bool)
-        if not (
-            save_freq == "epoch"
-            or (is_number and save_freq > 0)
-            or (isinstance(save_freq, datetime.timedelta) and save_freq.total_seconds() > 0)
-        ):
+        if isinstance(save_freq, datetime.timedelta):
+            amount = save_freq.total_seconds()
+        else:
+            amount = 1 if save_freq == "epoch" else save_freq
+        if isinstance(amount, (str, bool)) or not amount > 0:
             wanted = "'epoch', a positive number of steps, or a datetime.timedelta"
             raise ValueError(expected("BackupAndRestore's save_freq", wanted, save_freq))
         self.backup_dir = pathlib.Path(os.fspath(backup_dir))
@@ -126,12 +125,21 @@ class BackupAndRestore(Callback):
             self._error = error
 
     def wait(self):
-        """Wait until the last snapshot is on the disk; raises what went wrong with it."""
+        """Wait until the last snapshot is on the disk.
+
+        If the disk refuses it, that is a warning: the training is worth more than its snapshot.
+        """
         if self._writer is not None:
             self._writer.join()
             self._writer = None
-        if self._error is not None:
-            error, self._error = self._error, None
+        error, self._error = self._error, None
+        if isinstance(error, OSError):
+            warnings.warn(
+                f"No snapshot could be written to '{self.backup_dir}' ({error}). Training goes on; "
+                "the snapshot before, if there is one, stays.",
+                stacklevel=4,
+            )
+        elif error is not None:
             raise error
 
     def delete(self):
@@ -146,8 +154,10 @@ class BackupAndRestore(Callback):
         """The paths of the snapshots, the oldest first."""
         if not self.backup_dir.is_dir():
             return []
-        return sorted((p for p in self.backup_dir.iterdir() if _NAME.fullmatch(p.name)), key=_number)
+        return sorted(
+            (p for p in self.backup_dir.iterdir() if _NAME.fullmatch(p.name)), key=_number
+        )
 
 
 def _number(path):
-    return int(_NAME.fullmatch(path.name)[1])
+    return int(path.stem.removeprefix("training-"))

@@ -110,13 +110,19 @@ class CallbackList(Callback):
         )
 
     def state(self):
-        """The states of the callbacks, in order."""
-        return [callback.state() for callback in self.callbacks]
+        """The states of the callbacks that have some: pairs `(name of the class, state)`."""
+        states = [(type(callback).__name__, callback.state()) for callback in self.callbacks]
+        return [(name, state) for name, state in states if state]
 
     def set_state(self, state):
-        """Hand every callback its state."""
-        for callback, part in zip(self.callbacks, state, strict=True):
-            callback.set_state(part)
+        """Hand every callback its state; those of one class in their order."""
+        states = list(state)
+        for callback in self.callbacks:
+            for i, (name, part) in enumerate(states):
+                if name == type(callback).__name__:
+                    callback.set_state(part)
+                    del states[i]
+                    break
 
     def on_steps_end(self, steps_done, read_logs):
         """Tell those that listen to the steps of the loop that is running."""

@@ -3,13 +3,14 @@
 import inspect
 import itertools
 import json
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 
 from .. import saving
-from ..callbacks import History
+from ..callbacks import BackupAndRestore, History
 from ..core import masks, objects
 from ..core.messages import did_you_mean, unknown_keywords
 from ..core.naming import auto_name
@@ -426,6 +427,7 @@ class Model(Layer):
         validation_steps=None,
         validation_batch_size=None,
         validation_freq: int | Sequence[int] = 1,
+        resume: str | os.PathLike | BackupAndRestore | None = None,
     ) -> History:
         """Train on data, for a number of epochs.
 
@@ -451,6 +453,9 @@ class Model(Layer):
             validation_steps: number of steps of a validation.
             validation_batch_size: batch size of validations.
             validation_freq: validate every so many epochs, or a list of epochs (from 1).
+            resume: a folder for snapshots, one an epoch; or a `BackupAndRestore`, which says more
+                about when. If there is a snapshot from an interrupted run, training goes on from
+                it, and ends as it would have without the interruption.
 
         Returns:
             A `History`; its `history` is a dict of lists, a value per epoch.
@@ -477,6 +482,7 @@ class Model(Layer):
             validation_steps=validation_steps,
             validation_batch_size=validation_batch_size,
             validation_freq=validation_freq,
+            resume=resume,
         )
 
     def evaluate(

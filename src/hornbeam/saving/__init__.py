@@ -10,7 +10,6 @@ from ..core.objects import (
 from ..core.objects import deserialize as deserialize_keras_object
 from ..core.objects import serialize as serialize_keras_object
 from ._model_files import load_model, save_model
-from ._snapshot import read_snapshot, write_snapshot
 from ._weights import load_weights, save_weights
 
 custom_object_scope = CustomObjectScope

@@ -1,6 +1,5 @@
 """Whole models as `.keras` files: structure, weights, optimizer, compile settings, assets."""
 
-import datetime
 import pathlib
 import tempfile
 
@@ -58,10 +57,8 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
             )
         )
     check_overwrite(filepath, overwrite)
-    metadata = {
-        "keras_version": FORMAT_VERSION,
-        "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
-    }
+    # No date, which the file has anyway, so that equal models give equal bytes.
+    metadata = {"keras_version": FORMAT_VERSION}
     config = objects.serialize(model)
     if not include_optimizer:
         config.pop("compile_config", None)

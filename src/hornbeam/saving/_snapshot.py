@@ -34,8 +34,9 @@ def write_snapshot(path, data):
         with zipfile.ZipFile(temporary, "x") as archive:
             archive.writestr(zipfile.ZipInfo(_STRUCTURE, MEMBER_DATE), json.dumps(structure))
             for i, array in enumerate(arrays):
-                with archive.open(zipfile.ZipInfo(str(i), MEMBER_DATE), "w", True) as member:
-                    member.write(memoryview(np.ascontiguousarray(array)).cast("B"))
+                info = zipfile.ZipInfo(str(i), MEMBER_DATE)
+                with archive.open(info, "w", force_zip64=True) as member:
+                    member.write(np.ascontiguousarray(array).reshape(-1).view("uint8").data)
         with zipfile.ZipFile(temporary) as archive:
             if (name := archive.testzip()) is not None:
                 raise OSError(f"'{path}': what was written differs from what is there, in {name}.")

@@ -16,7 +16,9 @@ from ..core.scope import functionalize
 from ..core.symbolic import KerasTensor, infer
 from ..data import are_names, pack, source_of, split_source, stands_alone, unpack
 from . import step as steps_module
-from .state import RunningState, interrupts_deferrable
+from .interrupts import interrupts_deferrable
+from .snapshots import Snapshots, backup_of
+from .state import RunningState
 from .step import Program
 
 _STACK = 32  # so many batches are gathered at once …
@@ -47,6 +49,7 @@ def fit(
     validation_steps,
     validation_batch_size,
     validation_freq,
+    resume,
 ):
     """Train; see `Model.fit`."""
     options = {"batch_size": batch_size, "shuffle": shuffle, **_columns(model)}
@@ -67,7 +70,12 @@ def fit(
     # More steps than the data has batches are fine: one pass follows another.
     steps = _limit(steps_per_epoch, train, "steps_per_epoch", several_passes=True)
     epochs = min(epochs, settings.max_epochs() or epochs)
-    with _closing(train, validation), interrupts_deferrable(), RunningState() as state:
+    with (
+        _closing(train, validation),
+        interrupts_deferrable(),
+        contextlib.ExitStack() as stack,
+        RunningState() as state,
+    ):
         prepare(model, train)
         for source in (train, validation):
             if source is not None:
@@ -84,15 +92,26 @@ def fit(
         runner = Runner(model, "train")
         validator = None if validation is None else Runner(model, "test")
         model.stop_training = False
-        logs = {}
+        backup = backup_of(resume, callbacks)
+        changing = lambda: trained_variables(model, runner, train)
+        snapshots = stack.enter_context(Snapshots(backup, model, changing, train, callbacks))
+        first_epoch, done = snapshots.find(initial_epoch)
         callbacks.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
+        if done:
+            callbacks.on_epoch_begin(first_epoch)
+        snapshots.restore()
+        logs = snapshots.logs
+        for epoch in range(first_epoch, epochs):
+            if model.stop_training:  # since before an interruption
+                break
             if train.exhausted:
                 when = f"after {train.batch} batches, before epoch {epoch + 1} of {epochs}"
                 raise ValueError(_MSG_ENDED.format(name=train.name, when=when))
-            model.reset_metrics()
-            callbacks.on_epoch_begin(epoch)
-            logs = runner.epoch(state, train, steps, callbacks)
+            if not done:
+                model.reset_metrics()
+                callbacks.on_epoch_begin(epoch)
+            logs = runner.epoch(state, train, steps, callbacks, snapshots=snapshots, done=done)
+            done = 0
             if model.optimizer is not None:
                 model.optimizer.apply_accumulated(model.trainable_variables)
             if validator is not None and _is_due(validation_freq, epoch + 1):
@@ -100,11 +119,13 @@ def fit(
                 found = _evaluate(model, validator, validation, limit, callbacks)
                 logs = {**logs, **{f"val_{name}": value for name, value in found.items()}}
             callbacks.on_epoch_end(epoch, logs)
+            snapshots.after_epoch(epoch + 1, logs)
             if model.stop_training:
                 break
         if model.optimizer is not None and model.optimizer.built:
             model.optimizer.finalize_variable_values(model.trainable_variables)
         callbacks.on_train_end(logs)
+        snapshots.finish()
     return model.history
 
 
@@ -168,7 +189,7 @@ class Runner:
         self.run_batch = imperative_step(model, kind)
         self.run = self._run_eagerly if model.run_eagerly else self._run_compiled
 
-    def epoch(self, state, source, steps, callbacks, outputs=None):
+    def epoch(self, state, source, steps, callbacks, outputs=None, snapshots=None, done=0):
         """Run the next batches of `source`; returns the last logs as a dict of floats.
 
         Args:
@@ -177,6 +198,8 @@ class Runner:
             steps: number of batches; `None` for those of one pass.
             callbacks: the `CallbackList`.
             outputs: list that predictions are appended to, as NumPy arrays.
+            snapshots: the `Snapshots` to take on the way.
+            done: how many batches of the epoch were run before an interruption.
         """
         self._programs = {}  # of this epoch; a callback may have frozen a layer since the last one
         events = _Events(callbacks, self.kind)
@@ -184,11 +207,12 @@ class Runner:
         if self.fused == "auto" or (self.fused == 1 and not callbacks.follow_steps(self.kind)):
             self.fused = None  # as many as take a moment
         stacked = self._stacked(source)
-        done, start, count, results, before = 0, 0, 0, None, None
-        batches, left = self._take(source, stacked, steps)
+        start, count, results, before = 0, 0, None, None
+        batches, left = self._take(source, stacked, None if steps is None else steps - done)
         while left:
             events.begin(done)
-            results, count = self.run(state, batches, start, left)
+            most = left if snapshots is None else snapshots.most(left)
+            results, count = self.run(state, batches, start, most)
             start, left, done = start + count, left - count, done + count
             if not left:
                 # The next batches are read, and go to the device, while it computes these, and
@@ -199,6 +223,8 @@ class Runner:
             if outputs is not None:
                 outputs.append(_joined(results, count))
             events.end(done, results, count)
+            if snapshots is not None:
+                snapshots.after_steps(done, count, left)
             if self.model.stop_training and self.kind == "train":
                 return _floats(results, count - 1)
         if not done or (steps is not None and done < steps):
@@ -400,6 +426,19 @@ def known_variables(model, kind):
         found += model.optimizer.all_state
     found.append(rng.global_generator().state)
     return list(dict.fromkeys(found))
+
+
+def trained_variables(model, runner, source):
+    """All variables that training changes, before the first step runs."""
+    variables = known_variables(model, "train")
+    if _is_built_in(model, "train") or model.run_eagerly:
+        return variables
+    # A step of the user's may have optimizers and other variables of its own.
+    size = source.batch_size
+    resized = lambda a: a.shape if size is None else (min(size, a.shape[0]), *a.shape[1:])
+    batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct(resized(a), a.dtype), source.batch_specs())
+    traced = steps_module.trace(runner.run_batch, variables, batch)
+    return list(dict.fromkeys([*variables, *traced.written]))
 
 
 def prepare(model, source):

@@ -1,10 +1,8 @@
 """Who holds the arrays of variables while a compiled loop runs."""
 
-import contextlib
-import signal
-import threading
-
 import jax
+
+from .interrupts import uninterrupted
 
 
 class RunningState:
@@ -33,7 +31,7 @@ class RunningState:
         self._settle()
         for v in variables:
             if v not in self._values:
-                self._values[v] = _copy(array_of(v))
+                self._values[v] = copy_of(array_of(v))
                 self._outer[v], v._owner = v._owner, self
 
     def get(self, variables):
@@ -50,12 +48,12 @@ class RunningState:
 
     def read(self, variable):
         """A copy of the value that survives the next step."""
-        return _copy(self.borrow(variable))
+        return copy_of(self.borrow(variable))
 
     def write(self, variable, value):
         """Set one value, from outside the compiled step."""
         self._settle()
-        self._values[variable] = _copy(value)
+        self._values[variable] = copy_of(value)
 
     def update(self, variables, values):
         """Set many values: what a compiled step returned."""
@@ -92,53 +90,7 @@ def array_of(variable):
     return variable._array if owner is None else owner.borrow(variable)
 
 
-def _copy(array):
+def copy_of(array):
+    """A copy that stays when the original is donated."""
     # Unlike `jnp.copy`, this compiles nothing.
     return jax.device_put(array, may_alias=False)
-
-
-_guard = threading.local()
-
-
-@contextlib.contextmanager
-def interrupts_deferrable():
-    """While active, `uninterrupted` blocks can put off Ctrl-C to their end.
-
-    Between the moment a step has taken its old arrays and the moment its new ones are stored,
-    there is no valid state to return to; a KeyboardInterrupt there would lose the model.
-    """
-    handler = signal.getsignal(signal.SIGINT)
-    active = getattr(_guard, "active", False)
-    in_main = threading.current_thread() is threading.main_thread()
-    if active or not in_main or not callable(handler):
-        yield
-        return
-
-    def on_interrupt(signum, frame):
-        if _guard.depth:
-            _guard.pending = (signum, frame)
-        else:
-            handler(signum, frame)
-
-    _guard.active, _guard.depth, _guard.pending, _guard.handler = True, 0, None, handler
-    signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-        _guard.active = False
-
-
-class uninterrupted:
-    """Context manager: Ctrl-C takes effect at its end."""
-
-    def __enter__(self):
-        if getattr(_guard, "active", False):
-            _guard.depth += 1
-
-    def __exit__(self, *_):
-        if getattr(_guard, "active", False):
-            _guard.depth -= 1
-            if _guard.depth == 0 and _guard.pending is not None:
-                pending, _guard.pending = _guard.pending, None
-                _guard.handler(*pending)

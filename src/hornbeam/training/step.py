@@ -18,7 +18,8 @@ from ..core import masks
 from ..core.scope import enter, value_and_grad
 from ..data import unpack
 from .compile import num_rows
-from .state import array_of, uninterrupted
+from .interrupts import uninterrupted
+from .state import array_of
 
 # The built-in steps ----------------------------------------------------------------------------
 
@@ -98,7 +99,7 @@ class Program:
     def __init__(self, step, variables, batches, at_once=1):
         stacked = jax.tree.leaves(batches)[0].shape[0]
         batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), batches)
-        traced = _trace(step, variables, batch)
+        traced = trace(step, variables, batch)
         self.read, self.written = traced.read, traced.written
         size = sum(s.size * s.dtype.itemsize for s in jax.tree.leaves(traced.results))
         self.width = min(stacked, max(at_once, _RESULT_BYTES // max(size, 1)))
@@ -174,7 +175,7 @@ class _Traced:
         return list(flat[:n]), jax.tree.unflatten(jax.tree.structure(self.results), flat[n:])
 
 
-def _trace(step, variables, batch):
+def trace(step, variables, batch):
     """Trace `step` once; again only if it touches variables that `variables` lacks."""
     variables = list(dict.fromkeys(variables))
     while True:
