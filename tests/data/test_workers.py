@@ -126,3 +126,58 @@ def test_an_interrupt_ends_everything_in_two_seconds(make):
         model.fit(data, epochs=1000, shuffle=False, verbose=0)
     assert time.monotonic() - times[0] < 2
     thread.join()
+
+
+class Eventful(Scripted):
+    """Notes what it is asked for, and shuffles itself at the end of a pass, as many do."""
+
+    def __init__(self):
+        super().__init__([0] * 3)
+        self.events, self.order = [], [0, 1, 2]
+
+    def __getitem__(self, index):
+        self.events.append(self.order[index])
+        return super().__getitem__(self.order[index])
+
+    def on_epoch_begin(self):
+        self.events.append("begin")
+
+    def on_epoch_end(self):
+        self.events.append("end")
+        self.order = [*self.order[1:], self.order[0]]
+
+
+def test_seek_tells_the_data_set_of_the_passes_before():
+    data = Eventful()
+    source = source_of(data)
+    source.batch_specs()
+    source.seek(0, 1)
+    source.take(2, stacked=2)
+    assert data.events == ["begin", 0, 1, 2]
+    data = Eventful()
+    source = source_of(data)
+    source.batch_specs()
+    state = {"epoch": 2, "batch": 1}
+    source.restore(state)
+    assert source.state() == state
+    (x, _), _ = source.take(1)
+    assert int(x[0, 0, 0]) == 0
+    assert data.events == ["begin", 0, "end", "begin", "end", "begin", 0]
+
+
+def test_batches_are_read_before_anybody_waits_for_results():
+    """The reading of a batch overlaps with the step on the one before."""
+    events = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            events.append(f"end {batch}")
+
+    def slowly():
+        for i, batch in enumerate(BATCHES[:3]):
+            events.append(f"read {i}")
+            time.sleep(0.06)
+            yield batch
+
+    regressor().fit(slowly(), verbose=0, callbacks=[Watch()])
+    assert events == ["read 0", "read 1", "end 0", "read 2", "end 1", "end 2"]

@@ -98,24 +98,22 @@ def as_arrays(part: Any, name, wanted=None) -> Any:
     """
     if part is None:
         return None
-    columns = part if isinstance(part, Columns) else columns_of(part)
-    if columns is not None:
-        return _from_table(columns, name, wanted)
-    hint = refused(part)
-    if hint is not None:
-        raise ValueError(f"{name} is a {type(part).__name__}. {hint}")
-    if isinstance(part, dict):
-        return {k: as_arrays(v, f"{name}[{k!r}]") for k, v in part.items()}
-    if isinstance(part, (list, tuple)) and not _is_data(part):
-        return type(part)(as_arrays(v, f"{name}[{i}]") for i, v in enumerate(part))
-    if isinstance(part, Variable):
-        part = part.value
     given: Any = part
-    if is_sparse(given):
-        return given if given.format == "csr" else given.tocsr()
     if not isinstance(part, (np.ndarray, jax.Array)):
+        columns = part if isinstance(part, Columns) else columns_of(part)
+        if columns is not None:
+            return _from_table(columns, name, wanted)
+        hint = refused(part)
+        if hint is not None:
+            raise ValueError(f"{name} is a {type(part).__name__}. {hint}")
+        if isinstance(part, dict):
+            return {k: as_arrays(v, f"{name}[{k!r}]") for k, v in part.items()}
+        if isinstance(part, (list, tuple)) and not _is_data(part):
+            return type(part)(as_arrays(v, f"{name}[{i}]") for i, v in enumerate(part))
+        if is_sparse(part):
+            return given if given.format == "csr" else given.tocsr()
         plain = isinstance(part, (list, tuple, int, float, range)) or is_column(part)
-        if isinstance(part, str) or not (hasattr(part, "__array__") or plain):
+        if isinstance(part, str) or not (plain or hasattr(part, "__array__")):
             raise ValueError(
                 expected(
                     name,
@@ -124,7 +122,7 @@ def as_arrays(part: Any, name, wanted=None) -> Any:
                     "A generator, PyDataset or data loader of whole batches stands for x alone.",
                 )
             )
-        part = to_numpy(part)
+        part = part.value if isinstance(part, Variable) else to_numpy(part)
     if part.ndim == 0:
         hint = "Single rows make a batch by their loader's or data set's `batch`."
         raise ValueError(expected(name, "an array with one row per sample", part, hint))

@@ -51,7 +51,7 @@ def to_numpy(x):
         if x.dtype == torch.bfloat16:  # which NumPy doesn't have
             return x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
         return x.numpy()
-    if comes_from(x, "pandas") or comes_from(x, "polars"):
+    if (comes_from(x, "pandas") or comes_from(x, "polars")) and hasattr(x, "to_numpy"):
         x = x.to_numpy()  # knows what to do with missing numbers, as `np.asarray` doesn't
     elif is_column(x):
         x = x[:]

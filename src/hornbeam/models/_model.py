@@ -432,10 +432,11 @@ class Model(Layer):
         """Train on data, for a number of epochs.
 
         Args:
-            x: inputs: an array, or a list, tuple or dict of arrays, as the model takes them. Or
-                whole batches, `x`, `(x, y)` or `(x, y, sample_weight)`, from a `PyDataset`, a
-                data loader, a generator or another iterable.
-            y: targets, as the losses take them.
+            x: inputs: an array, or a list, tuple or dict of arrays, as the model takes them; a
+                table or sparse matrix. Or whole batches, `x`, `(x, y)` or
+                `(x, y, sample_weight)`, from a `PyDataset`, a data loader, a generator or another
+                iterable. `docs/data.md` has them all.
+            y: targets, as the losses take them, or the names of columns of a table `x`.
             batch_size: number of samples in a step; 32 by default.
             epochs: number of the epoch to stop before.
             verbose: 0 silent, 1 a live bar, 2 one line an epoch, `"auto"` 1 in a terminal.
@@ -446,7 +447,7 @@ class Model(Layer):
             shuffle: whether each epoch takes the samples in a new order.
             class_weight: dict from class number to a factor of its samples' weight.
             sample_weight: one weight per sample (or per time step); a list or dict for several
-                outputs.
+                outputs; or the name of a column of a table `x`.
             initial_epoch: number of the first epoch.
             steps_per_epoch: number of steps after which an epoch ends; the next goes on from there.
                 By default, one pass over the data.
