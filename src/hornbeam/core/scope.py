@@ -34,7 +34,7 @@ class Frame:
         self.names = names  # name scopes from the outside in, as strings
         self.training = training  # whether layers train, or None where nobody said
         self.layer = layer  # the layer whose `call` is running, or None
-        self.unbound = unbound  # set that collects variables read though absent from `values`
+        self.unbound = unbound  # dict: its keys are the variables read though not in `values`
         self.remat = remat  # which of the layers made now are rematerialized (core/remat.py)
 
 

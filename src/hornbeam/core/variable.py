@@ -216,7 +216,7 @@ class Variable:
             if (value := frame.values.get(self)) is not None:
                 return value
             if frame.unbound is not None:
-                frame.unbound.add(self)
+                frame.unbound[self] = None
         return self._array if self._owner is None else self._owner.read(self)
 
     def numpy(self):

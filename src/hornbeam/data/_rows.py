@@ -59,14 +59,14 @@ class RowSource(Source):
 
     def rewind(self):
         """Start the next `take` at the beginning of a pass."""
-        if self._ahead is not None:
+        if self._ahead is not None or self.batch:
             self._ahead = None
             self._next_pass()
 
     def take(self, count, stacked=1):
         """The next batches; see `Source.take`."""
         if self._ahead is None:
-            self._go(0)
+            self._ahead = self._tables()
         if not self._ahead:
             self.rewind()
             return None, 0
@@ -81,12 +81,15 @@ class RowSource(Source):
         return self._rows.gather(rows), count
 
     def _go(self, batch, replay=False):
-        """Make the tables `[batches, rows in a batch]` of what is left of this pass."""
-        n, size = self._rows.count, self._size
         if batch > self.num_batches:
             raise ValueError(
                 f"{self.name} has {self.num_batches} batches in a pass; there is no {batch}."
             )
+        self._ahead = None
+
+    def _tables(self):
+        """The numbers `[batches, rows in a batch]` of the rows that are left of this pass."""
+        n, size, batch = self._rows.count, self._size, self.batch
         order = self._order(n).astype("int32")
         whole = n // size * size
         tables = order[:whole].reshape(-1, size)[batch:], order[whole:].reshape(1, -1)
@@ -94,9 +97,9 @@ class RowSource(Source):
             tables = ()
         if self._shard is not None:
             tables = [rows[:, self._shard] for rows in tables]
-        self._ahead = [rows for rows in tables if len(rows) and (self._shard or rows.size)]
+        return [rows for rows in tables if len(rows) and (self._shard or rows.size)]
 
-    def _skip_pass(self):
+    def _draw(self):
         self._order(self._rows.count)
 
 

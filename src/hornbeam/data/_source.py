@@ -64,9 +64,13 @@ class Source:
     def close(self):
         """End what was started to read the data."""
 
+    def _draw(self):
+        """Draw the order of this pass, unless that has happened."""
+        self._order(0 if self.num_batches is None else self.num_batches)
+
     def _skip_pass(self):
         """Go through a pass without making its batches."""
-        self._order(0 if self.num_batches is None else self.num_batches)
+        self._draw()
 
     def _go(self, batch, replay):
         """Go to a batch of the pass `self.epoch`."""
@@ -127,7 +131,8 @@ class Source:
         """
         state = {"epoch": self.epoch, "batch": self.batch - unused}
         if self.shuffle:
-            kind, keys, *rest = _random_state() if self._drawn is None else self._random
+            state["drawn"] = self._drawn is not None
+            kind, keys, *rest = self._random if state["drawn"] else _random_state()
             state["random"] = [kind, keys.tolist(), *rest]
         return state
 
@@ -144,6 +149,8 @@ class Source:
             kind, keys, *rest = state["random"]
             np.random.set_state((kind, np.array(keys, "uint32"), *rest))
             self._drawn = None
+            if state["drawn"]:
+                self._draw()
         self.seek(state["epoch"], state["batch"], replay)
 
     def _why_not(self):

@@ -91,8 +91,7 @@ class Snapshots:
         return {
             # Without the numbers of automatic names, which count what the process made before.
             "variables": [
-                (re.sub(r"_\d+", "", v.name), str(v.dtype), tuple(v.shape))
-                for v in self.variables
+                (re.sub(r"_\d+", "", v.name), str(v.dtype), tuple(v.shape)) for v in self.variables
             ],
             "num_batches": self.source.num_batches,
             "batch_size": self.source.batch_size,

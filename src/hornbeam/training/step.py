@@ -179,7 +179,7 @@ def trace(step, variables, batch):
     """Trace `step` once; again only if it touches variables that `variables` lacks."""
     variables = list(dict.fromkeys(variables))
     while True:
-        written, unbound = [], set()
+        written, unbound = [], {}
 
         def pure(values, batch, variables=variables, written=written, unbound=unbound):
             start = dict(zip(variables, values, strict=True))
