@@ -126,7 +126,11 @@ MODELS = [
 
 
 def accumulating(k):
-    return k.optimizers.Adam(gradient_accumulation_steps=3, use_ema=True)
+    return k.optimizers.Adam(gradient_accumulation_steps=3)
+
+
+def averaging(k):
+    return k.optimizers.AdamW(use_ema=True, ema_overwrite_frequency=4)
 
 
 def loss_scaling(k):
@@ -140,7 +144,7 @@ def several_optimizers(k):
 
 OPTIMIZERS = [
     *("sgd", "rmsprop", "nadam", "ftrl", "muon", "schedulefreeadamw"),
-    *(accumulating, loss_scaling, several_optimizers),
+    *(accumulating, averaging, loss_scaling, several_optimizers),
 ]
 
 
@@ -237,10 +241,11 @@ def test_optimizer_state_travels_both_ways(tmp_path, optimizer):
     copy = hornbeam.saving.load_model(tmp_path / "a.keras")
     copy.save(tmp_path / "b.keras")
     close(state(model), state(real.saving.load_model(tmp_path / "b.keras")), 0)
-    model.train_on_batch(x, y)
-    copy.train_on_batch(x, y)
-    close(model.get_weights(), copy.get_weights(), 1e-5)
-    close(state(model), state(copy), 1e-5)
+    for _ in range(10):
+        model.train_on_batch(x, y)
+        copy.train_on_batch(x, y)
+        close(model.get_weights(), copy.get_weights(), 1e-5)
+        close(state(model), state(copy), 1e-5)
 
 
 class Scale:
@@ -300,5 +305,5 @@ def test_archive_members_are_alike(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras") as a, zipfile.ZipFile(tmp_path / "b.keras") as b:
         assert a.namelist() == b.namelist()
         metadata = [json.loads(z.read("metadata.json")) for z in (a, b)]
-    assert metadata[0].keys() == metadata[1].keys()
+    assert metadata[0].keys() - metadata[1].keys() == {"date_saved"}
     assert metadata[0]["keras_version"] == metadata[1]["keras_version"]
