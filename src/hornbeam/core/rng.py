@@ -76,7 +76,7 @@ def global_generator():
     """The generator that random functions use when they are given no seed."""
     global _global
     if _global is None:
-        with jax.ensure_compile_time_eval():
+        with jax.core.eval_context():
             _global = SeedGenerator(name="global_seed_generator")
     return _global
 

@@ -113,8 +113,10 @@ class Variable:
                 )
             shape = self._check_shape(shape)
             self._dtype = dtypes.standardize_dtype(dtype)
-            # In a traced function (a layer built by its first call) this makes a real array.
-            with jax.ensure_compile_time_eval():
+            # In a traced function (a layer built by its first call) this makes a real array. With
+            # `ensure_compile_time_eval`, programs of random numbers would hold large constants,
+            # and take twice as long to compile.
+            with jax.core.eval_context():
                 value = jnp.asarray(initializer(shape, dtype=self._dtype), dtype=self._dtype)
         else:
             if dtype is None:
