@@ -34,10 +34,13 @@ def project(x, kernel, axes=1):
         )
     features = kernel.shape[axes:]
     y = _product(
-        x.reshape(math.prod(rows), math.prod(summed)).astype(dtype),
-        kernel.reshape(math.prod(summed), math.prod(features)).astype(dtype),
+        _matrix(x, rows, summed).astype(dtype), _matrix(kernel, summed, features).astype(dtype)
     )
-    return y.reshape(*rows, *features)
+    return y if len(rows) == len(features) == 1 else y.reshape(*rows, *features)
+
+
+def _matrix(x, rows, columns):
+    return x if x.ndim == 2 else x.reshape(math.prod(rows), math.prod(columns))
 
 
 @jax.custom_jvp
