@@ -61,7 +61,7 @@ def _product_jvp(primals, tangents):
             # The transpose of this is a product with transposed outputs, which the barrier keeps
             # XLA from turning round.
             turned = lax.optimization_barrier(kernel_dot.T)
-            y_dot += jnp.einsum("be,oe->bo", x, turned)
+            y_dot += lax.dot_general(x, turned, (((1,), (1,)), ((), ())))
         else:
             y_dot += x @ kernel_dot
     return y, y_dot
