@@ -28,6 +28,7 @@ class RowSource(Source):
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(expected("batch_size", "an int of at least 1", batch_size))
         self._rows, self._size = rows, int(batch_size)
+        self.at_hand = isinstance(rows, Arrays)
         self._ahead = None  # what is left of this pass, once begun: tables of the rows of batches
         if self.shuffle:
             # Keras draws one order that it doesn't use; so a seed gives the same epochs in both.
