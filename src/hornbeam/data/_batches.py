@@ -212,7 +212,8 @@ class BatchSource(Source):
             raise
 
         def ready(a):
-            a = a.toarray() if is_sparse(a) else a
+            if not isinstance(a, np.ndarray) and is_sparse(a):
+                a = a.toarray()
             return a.astype(device_dtype(a), copy=False)
 
         return jax.tree.map(ready, arrays), mark

@@ -215,9 +215,9 @@ class Fetched:
         # Padding repeats rows that are there; they needn't be fetched twice.
         numbers, places = np.unique(table, return_inverse=True)
         rows = self._fetch(numbers + self._start)
-        for path, a in paths_of(rows).items():
-            if len(a) != len(numbers):
-                raise ValueError(f"{path} has {len(a)} rows where {len(numbers)} were asked for.")
+        if count_rows(rows) != len(numbers):
+            listed = ", ".join(f"{path}: {len(a)}" for path, a in paths_of(rows).items())
+            raise ValueError(f"{len(numbers)} rows were asked for; received {listed}.")
         for function in self._functions:
             rows = function(rows)
         places = places.reshape(table.shape)

@@ -140,6 +140,8 @@ class Source:
         come are the same.
         """
         if self.shuffle:
+            if "random" not in state:
+                raise ValueError(f"{self.name} is shuffled; the state is of a source that wasn't.")
             self.epoch = min(self.epoch, state["epoch"])
         self.seek(state["epoch"], 0, replay)
         if self.shuffle:

@@ -180,13 +180,13 @@ class Runner:
             callbacks: the `CallbackList`.
             outputs: list that predictions are appended to, as NumPy arrays.
         """
+        self._began, self._reading, self._read = time.perf_counter(), 0.0, 0
         self._programs = {}  # of this epoch; a callback may have frozen a layer since the last one
         events = _Events(callbacks, self.kind)
         self.fused = self.model.steps_per_execution
         if self.fused == "auto" or (self.fused == 1 and not callbacks.follow_steps(self.kind)):
             self.fused = None  # as many as take a moment
         stacked = self._stacked(source)
-        self._began, self._reading, self._read = time.perf_counter(), 0.0, 0
         done, start, count, results, before = 0, 0, 0, None, None
         batches, left = self._take(source, stacked, steps)
         while left:
