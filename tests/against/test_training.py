@@ -79,7 +79,22 @@ def embedded(k):
     )
 
 
-MODELS = [regularized, several_outputs, convolutional, embedded]
+def by_number(k):
+    """A `PyDataset`."""
+
+    class Data(k.utils.PyDataset):
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, index):
+            rows = slice(index * 16, index * 16 + 16)  # the last batch has 10 rows
+            return X[rows], LABELS[rows]
+
+    model, _, _ = regularized(k)
+    return model, (Data(),), {"batch_size": None, "shuffle": False}
+
+
+MODELS = [regularized, several_outputs, convolutional, embedded, by_number]
 
 
 @pytest.mark.parametrize("fused", [1, 4])

@@ -424,6 +424,8 @@ def test_shuffled_passes(row, make):
         assert_same(rest(again), found)
     with pytest.raises(ValueError, match="x is shuffled and in pass 4; the order of pass 0 is"):
         again.seek(0, 0)
+    with pytest.raises(ValueError, match="x is shuffled; the state is of a source that wasn't"):
+        again.restore(make().state())
     # Seeking draws the orders of the passes between.
     found = []
     for skip in (False, True):

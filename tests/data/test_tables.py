@@ -95,6 +95,16 @@ def test_columns_are_targets(make):
     assert model.fit(make(), ["weight", "price"], **options).history == wanted
 
 
+def test_weights_by_name_beside_targets_of_their_own(make):
+    if type(make()).__module__.startswith("datasets"):  # whose rows are never all there
+        with pytest.raises(ValueError, match="x gives whole rows"):
+            source_of(make(), np.arange(N), "weight")
+        return
+    (x, y, sample_weight), _ = source_of(make(), np.arange(N), "weight").take(1)
+    assert x.shape == (1, N, 4) and y[0].tolist() == [*range(N)]
+    np.testing.assert_allclose(sample_weight[0], COLUMNS["weight"], rtol=1e-6)
+
+
 def test_several_targets_are_one_array(make):
     source = source_of(make(), ["price", "weight"])
     (x, y), _ = source.take(1)
@@ -122,6 +132,10 @@ MISTAKES = {
     "names without a table": (
         lambda m, t: m.fit(np.ones((3, 2)), "price"),
         "x should be a table, since y names its column 'price'; received ndarray",
+    ),
+    "targets twice": (
+        lambda m, t: m.fit(iter([({"a": np.ones(3), "b": np.ones(3)}, np.ones(3))]), "b"),
+        "y names a column of x, but is in the data, too",
     ),
     "batches of arrays": (
         lambda m, t: m.fit(iter([np.ones((3, 2))]), "price"),

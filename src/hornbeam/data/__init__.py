@@ -4,7 +4,8 @@
 
 - `take(count, stacked)` gives the next batches, stacked on the device, and how many they are;
   `(None, 0)` says that a pass is over, and the next `take` begins another one;
-- `num_batches` in a pass (`None` if nobody knows), `batch_size`, `batch_bytes`, `batch_specs()`;
+- `num_batches` in a pass (`None` if nobody knows), `batch_size`, `batch_bytes`, `batch_specs()`,
+  and `at_hand`: whether batches take next to no time to make;
 - `rewind()` starts a pass, `close()` ends what reading started, `exhausted` says whether nothing
   will ever come again;
 - `map(function)` changes every batch; `shard(index, count)` takes a part of the rows of each;

@@ -53,32 +53,33 @@ class Form:
                 f"a {type(parts).__name__} of {len(parts)}."
             )
         if self.y is not None or self.sample_weight is not None:
-            parts = self._by_name(parts[0], names)
+            x, y, sample_weight = unpack(tuple(parts))
+            parts = self._by_name(x, y, sample_weight, names)
         return tuple(as_arrays(p, name, w) for p, name, w in zip(parts, names, self.wanted))
 
-    def _by_name(self, x, names):
-        """`(x, y, sample_weight)` out of the columns of `x`."""
+    def _by_name(self, x, y, sample_weight, names):
+        """`(x, y, sample_weight)` with the named columns of `x` in their places."""
         columns: Any = x if isinstance(x, dict) else columns_of(x)
-        taken = []
-        for what, given in zip(names[1:], (self.y, self.sample_weight)):
-            for name in [] if given is None else [given] if isinstance(given, str) else given:
-                if columns is None:
-                    wanted = f"a table, since {what} names its column {name!r}"
-                    raise ValueError(expected(names[0], wanted, x))
+        parts, taken = [y, sample_weight], []
+        for i, given in enumerate((self.y, self.sample_weight)):
+            if given is None:
+                continue
+            what, listed = names[i + 1], [given] if isinstance(given, str) else given
+            if columns is None:
+                wanted = f"a table, since {what} names its column {listed[0]!r}"
+                raise ValueError(expected(names[0], wanted, x))
+            if parts[i] is not None:
+                raise ValueError(f"{what} names a column of {names[0]}, but is in the data, too.")
+            for name in listed:
                 if name not in columns:
                     raise ValueError(
                         f"{names[0]} has no column {name!r}, which {what} names; it has "
                         f"{', '.join(map(str, columns))}. " + did_you_mean(name, columns)
                     )
-                taken.append(name)
-
-        def part(given):
-            if given is None or isinstance(given, str):
-                return None if given is None else columns[given]
-            return Columns((k, columns[k]) for k in given)
-
-        others = Columns((k, v) for k, v in columns.items() if k not in taken)
-        return pack(others, part(self.y), part(self.sample_weight))
+            single = isinstance(given, str)
+            parts[i] = columns[given] if single else Columns((k, columns[k]) for k in listed)
+            taken += listed
+        return pack(Columns((k, v) for k, v in columns.items() if k not in taken), *parts)
 
 
 def are_names(x):
@@ -166,6 +167,8 @@ def _is_data(x):
 
 def device_dtype(a):
     """The dtype on the device: 64-bit types become what the default types are."""
+    if a.dtype.itemsize < 8:
+        return a.dtype
     name = str(a.dtype)
     if name == "float64":
         return np.dtype(settings.floatx()) if not dtypes.has_64_bits() else a.dtype
@@ -185,16 +188,16 @@ def paths_of(data, names=NAMES):
 
 def count_rows(data, names=NAMES):
     """The number of rows that all arrays have, or an error."""
+    counts = {leaf.shape[0] for leaf in jax.tree.leaves(data)}
+    if len(counts) == 1 and counts != {0}:
+        return counts.pop()
     rows = {name: leaf.shape[0] for name, leaf in paths_of(data, names).items()}
     if not rows:
         raise ValueError(f"There is no data: {names[0]} holds no array.")
-    counts = set(rows.values())
     if len(counts) > 1:
         listed = ", ".join(f"{name}: {n}" for name, n in rows.items())
         raise ValueError(
             f"The arrays should have the same number of rows; received {listed}. The first axis "
             "counts samples."
         )
-    if counts == {0}:
-        raise ValueError(f"There is no data: {', '.join(rows)} has 0 rows.")
-    return counts.pop()
+    raise ValueError(f"There is no data: {', '.join(rows)} has 0 rows.")

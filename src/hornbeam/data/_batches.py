@@ -1,7 +1,6 @@
 """Batches that somebody else makes: generators, data loaders, `PyDataset`s."""
 
 import sys
-import time
 from typing import Any
 
 import jax
@@ -12,10 +11,6 @@ from ._arrays import Form, count_rows, device_dtype, paths_of
 from ._foreign import columns_of, comes_from, is_column, is_sparse
 from ._pydataset import PyDataset, Workers
 from ._source import Source
-
-# Seconds. What is read in a moment is stacked, so that many steps run in one call if data comes
-# fast, and that the device needn't wait for a whole stack if it comes slowly.
-_MOMENT = 0.05
 
 
 class BatchSource(Source):
@@ -91,7 +86,6 @@ class BatchSource(Source):
         """The next batches; see `Source.take`."""
         first = self.batch_specs()
         batches, marks, usual = [], self._marks[-1:], True
-        began = time.monotonic()
         while usual and len(batches) < count and not self._over:
             found = self._read()
             if found is None:
@@ -103,8 +97,6 @@ class BatchSource(Source):
                 usual = False
             batches.append(self._ready(found[0]))
             marks.append(found[1])
-            if time.monotonic() - began > _MOMENT:
-                break
         if not batches:
             self._next_pass()
             return None, 0
@@ -220,7 +212,8 @@ class BatchSource(Source):
             raise
 
         def ready(a):
-            a = a.toarray() if is_sparse(a) else a
+            if not isinstance(a, np.ndarray) and is_sparse(a):
+                a = a.toarray()
             return a.astype(device_dtype(a), copy=False)
 
         return jax.tree.map(ready, arrays), mark

@@ -28,6 +28,7 @@ class RowSource(Source):
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(expected("batch_size", "an int of at least 1", batch_size))
         self._rows, self._size = rows, int(batch_size)
+        self.at_hand = isinstance(rows, Arrays)
         self._ahead = None  # what is left of this pass, once begun: tables of the rows of batches
         if self.shuffle:
             # Keras draws one order that it doesn't use; so a seed gives the same epochs in both.
@@ -217,9 +218,9 @@ class Fetched:
         # Padding repeats rows that are there; they needn't be fetched twice.
         numbers, places = np.unique(table, return_inverse=True)
         rows = self._fetch(numbers + self._start)
-        for path, a in paths_of(rows).items():
-            if len(a) != len(numbers):
-                raise ValueError(f"{path} has {len(a)} rows where {len(numbers)} were asked for.")
+        if count_rows(rows) != len(numbers):
+            listed = ", ".join(f"{path}: {len(a)}" for path, a in paths_of(rows).items())
+            raise ValueError(f"{len(numbers)} rows were asked for; received {listed}.")
         for function in self._functions:
             rows = function(rows)
         places = places.reshape(table.shape)

@@ -18,12 +18,14 @@ class Source:
         num_batches: batches in a pass, as far as the data tells; `None` if it doesn't.
         batch_size: rows in a batch, if the source decides.
         can_seek: whether any batch can be had without those before it.
+        at_hand: whether making a batch takes next to no time.
         exhausted: whether nothing will ever come again.
     """
 
     num_batches: int | None = None
     batch_size: int | None = None
     can_seek = True
+    at_hand = False
     exhausted = False
 
     def __init__(self, name, shuffle=False):
@@ -143,6 +145,8 @@ class Source:
         come are the same.
         """
         if self.shuffle:
+            if "random" not in state:
+                raise ValueError(f"{self.name} is shuffled; the state is of a source that wasn't.")
             self.epoch = min(self.epoch, state["epoch"])
         self.seek(state["epoch"], 0, replay)
         if self.shuffle:

@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 import itertools
+import time
 from typing import Any
 
 import jax
@@ -23,6 +24,7 @@ from .step import Program
 
 _STACK = 32  # so many batches are gathered at once …
 _STACK_BYTES = 1 << 22  # … if they take no more than that together: what a cache may hold
+_MOMENT = 0.05  # seconds to read for at once, at most, if data comes slowly
 
 _MSG_ENDED = """\
 {name} came to its end {when}. An iterator, such as a generator, yields each batch \
@@ -201,6 +203,7 @@ class Runner:
             snapshots: the `Snapshots` to take on the way.
             done: how many batches of the epoch were run before an interruption.
         """
+        self._began, self._reading, self._read = time.perf_counter(), 0.0, 0
         self._programs = {}  # of this epoch; a callback may have frozen a layer since the last one
         events = _Events(callbacks, self.kind)
         self.fused = self.model.steps_per_execution
@@ -237,9 +240,15 @@ class Runner:
         if wanted == 0:
             return None, 0
         most = stacked if wanted is None else min(stacked, wanted)
+        now = time.perf_counter()
+        if not source.at_hand:
+            # One at first, then more and more: the device mustn't wait for a whole stack.
+            in_time = int(min(_MOMENT, (now - self._began) / 4) * self._read / (self._reading or 1))
+            most = min(most, self.fused or max(min(in_time, 2 * self._read), 1))
         batches, number = source.take(most, stacked)
         if not number and wanted is not None and not source.exhausted:
             batches, number = source.take(most, stacked)
+        self._reading, self._read = time.perf_counter() - now, number
         return batches, number
 
     def _stacked(self, source):
@@ -250,6 +259,8 @@ class Runner:
         """
         if source.num_batches == 1:
             return 1
+        if self.fused and not source.at_hand:
+            return max(self.fused, 2)  # more wouldn't be read at once
         fits = _STACK_BYTES // max(source.batch_bytes, 1)
         return max(self.fused or 1, min(_STACK, fits), 2)
 
