@@ -7,6 +7,7 @@ import random as python_random
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import eval_context
 
 from .messages import expected, unknown_keywords
 from .naming import auto_name
@@ -76,7 +77,7 @@ def global_generator():
     """The generator that random functions use when they are given no seed."""
     global _global
     if _global is None:
-        with jax.core.eval_context():
+        with eval_context():
             _global = SeedGenerator(name="global_seed_generator")
     return _global
 

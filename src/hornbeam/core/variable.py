@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
+from jax.core import Tracer, eval_context
 
 from . import dtypes, objects
 from .messages import expected, one_of
@@ -116,7 +116,7 @@ class Variable:
             # In a traced function (a layer built by its first call) this makes a real array. With
             # `ensure_compile_time_eval`, programs of random numbers would hold large constants,
             # and take twice as long to compile.
-            with jax.core.eval_context():
+            with eval_context():
                 value = jnp.asarray(initializer(shape, dtype=self._dtype), dtype=self._dtype)
         else:
             if dtype is None:
