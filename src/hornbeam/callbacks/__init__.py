@@ -3,9 +3,10 @@
 from ..core.objects import publish
 from ._base import Callback
 from ._checkpoint import ModelCheckpoint
+from ._ema import SwapEMAWeights
 from ._history import History
 from ._list import CallbackList
-from ._logging import CSVLogger, LambdaCallback, TerminateOnNaN
+from ._logging import CSVLogger, LambdaCallback, RemoteMonitor, TerminateOnNaN
 from ._progbar import ProgbarLogger
 from ._schedule import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
 from ._tensorboard import TensorBoard
@@ -21,6 +22,8 @@ __all__ = [
     "ModelCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",
 ]

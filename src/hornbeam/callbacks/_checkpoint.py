@@ -1,15 +1,21 @@
 """Saving the model while it is trained."""
 
+import json
 import os
 import string
 
 from ..core.messages import did_you_mean, expected
+from ..saving._archive import atomic_write
 from ._base import MonitorCallback
 from ._printing import print_line
 
 
 class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights, at the end of epochs or every so many batches.
+
+    With `save_best_only`, the value that made a file the best is written beside it, as
+    `<file>.json` with `monitor`, `best` and `epoch` (from 1). A training in another process goes
+    on from there with `initial_value_threshold=json.load(open("best.keras.json"))["best"]`.
 
     Args:
         filepath: the file: `.keras`, or `.weights.h5` with `save_weights_only`. The name may hold
@@ -90,6 +96,12 @@ class ModelCheckpoint(MonitorCallback):
             self.model.save_weights(path, overwrite=True)
         else:
             self.model.save(path, overwrite=True)
+        if self.save_best_only:
+            # After the file that it describes: a kill in between leaves an older, worse value.
+            best = self.best if self.monitor in logs else None
+            note = {"monitor": self.monitor, "best": best, "epoch": numbers["epoch"]}
+            with atomic_write(f"{path}.json") as temporary:
+                temporary.write_text(json.dumps(note), encoding="utf-8")
         self._say(f"{improved}saved the model to {path}.")
 
     def _improvement(self, logs):
@@ -109,7 +121,7 @@ class ModelCheckpoint(MonitorCallback):
             print_line(f"Epoch {self._epoch + 1}: {text}")
 
     def state(self):
-        return {"best": self.best, "_unsaved": self._unsaved}
+        return {name: getattr(self, name) for name in ("best", "_unsaved", "_steps_seen")}
 
     def set_state(self, state):
         vars(self).update(state)
