@@ -152,7 +152,7 @@ def test_swap_ema_weights(swap_on_epoch, wrapped):
         def record(event, model=model, seen=seen):
             return lambda *_: seen.append((event, float(model.get_weights()[0][0, 0])))
 
-        events = "on_epoch_begin on_epoch_end on_test_begin on_test_end on_train_end".split()
+        events = ["on_epoch_begin", "on_epoch_end", "on_test_begin", "on_test_end", "on_train_end"]
         behind = keras.callbacks.LambdaCallback(**{event: record(event) for event in events})
         swap = keras.callbacks.SwapEMAWeights(swap_on_epoch)
         options = {"batch_size": 4, "validation_data": (x, y), "verbose": 0}
