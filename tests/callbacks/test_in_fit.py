@@ -65,7 +65,8 @@ def test_stop_within_an_epoch(model):
     assert batches == [0, 1]
 
 
-def test_progress(model, capsys):
+def test_progress(model, capsys, monkeypatch):
+    monkeypatch.setattr(keras.callbacks.ProgbarLogger, "long_compile", np.inf)
     fit(model, verbose=1, epochs=2)
     model.evaluate(X, Y)
     model.predict(X)

@@ -175,7 +175,7 @@ class Runner:
             outputs: list that predictions are appended to, as NumPy arrays.
         """
         self._programs = {}  # of this epoch; a callback may have frozen a layer since the last one
-        events = _Events(callbacks, self.kind)
+        events, self._callbacks = _Events(callbacks, self.kind), callbacks
         self.fused = self.model.steps_per_execution
         if self.fused == "auto" or (self.fused == 1 and not callbacks.follow_steps(self.kind)):
             self.fused = None  # as many as take a moment
@@ -183,7 +183,8 @@ class Runner:
         done, results, count, ends = 0, None, 0, 0
         while steps is None or done < steps:
             most = stacked if steps is None else min(stacked, steps - done)
-            batches, number = source.take(most, stacked)
+            with callbacks.reading(results):
+                batches, number = source.take(most, stacked)
             ends = 0 if number else ends + 1
             if ends and (steps is None or source.exhausted or ends > 1):
                 break
@@ -249,7 +250,9 @@ class Runner:
                 return list(results.values())
 
             specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batches)
-            model._programs[key] = Program(step, variables, specs, self.fused or 1), log_names
+            with self._callbacks.compiling(self.kind):
+                program = Program(step, variables, specs, self.fused or 1)
+            model._programs[key] = program, log_names
         return model._programs[key]
 
     def _run_eagerly(self, state, batches, start, left):
