@@ -358,6 +358,7 @@ class ProgbarLogger(Callback):
         verbose = 0 if self.verbose == "json" else self.verbose
         # The logs are means already, and this class decides when to draw.
         self._bar = bar = Progbar(steps, verbose=verbose, interval=0, stateless_metrics=())
+        bar.mark(0)  # the first step counts, too, since compiling is known and left out
         self._kind, self._steps, self._measured = kind, 0, False
         self._next_report = 0.0 if bar.redraws else time.perf_counter() + self._pause()
         if title and bar.redraws:
