@@ -22,15 +22,24 @@ MAKE = {
     "ModelCheckpoint": lambda folder: callbacks.ModelCheckpoint(
         folder / "{epoch}.weights.h5", save_weights_only=True, save_best_only=True
     ),
+    "OrbaxCheckpoint": lambda folder: callbacks.OrbaxCheckpoint(folder / "c", save_freq=1),
     "SwapEMAWeights": lambda folder: callbacks.SwapEMAWeights(swap_on_epoch=True),
     "TensorBoard": lambda folder: callbacks.TensorBoard(folder),
 }
+NEEDS = {"OrbaxCheckpoint": "orbax.checkpoint", "TensorBoard": "tensorboardX"}
 EXCEPT = {
     "BackupAndRestore": "it keeps the others' states",
     "Callback": "the base",
     "RemoteMonitor": "it would call a server, and remembers nothing",
 }
 NAMES = [name for name in callbacks.__all__ if name not in EXCEPT]
+
+
+def maker(name):
+    """The function that makes such a callback, with its files in a folder."""
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    return MAKE.get(name, lambda folder: getattr(callbacks, name)())
 
 
 class Plain(json.JSONEncoder):
@@ -44,9 +53,7 @@ class Plain(json.JSONEncoder):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_state_is_plain_and_restores(name, tmp_path):
-    if name == "TensorBoard":
-        pytest.importorskip("tensorboardX")
-    make = MAKE.get(name, lambda folder: getattr(callbacks, name)())
+    make = maker(name)
     first, second = make(tmp_path), make(tmp_path)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.01, use_ema=True), "mse")
@@ -61,16 +68,14 @@ def test_state_is_plain_and_restores(name, tmp_path):
     assert json.dumps(second.state(), cls=Plain) == json.dumps(state, cls=Plain)
     # What isn't constant has to be in the state, or a resumed training would differ.
     changing = {"CSVLogger", "CallbackList", "EarlyStopping", "History", "ModelCheckpoint"}
-    changing |= {"ReduceLROnPlateau", "SwapEMAWeights", "TensorBoard"}
+    changing |= {"OrbaxCheckpoint", "ReduceLROnPlateau", "SwapEMAWeights", "TensorBoard"}
     assert (len(set(taken)) > 1) == (name in changing)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fresh_fit_resets(name, tmp_path):
     """But for the best value of a checkpoint, which stands for a file that is there."""
-    if name == "TensorBoard":
-        pytest.importorskip("tensorboardX")
-    make = MAKE.get(name, lambda folder: getattr(callbacks, name)())
+    make = maker(name)
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.01, use_ema=True), "mse")
     callback = make(tmp_path)

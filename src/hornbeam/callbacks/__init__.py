@@ -7,6 +7,7 @@ from ._ema import SwapEMAWeights
 from ._history import History
 from ._list import CallbackList
 from ._logging import CSVLogger, LambdaCallback, RemoteMonitor, TerminateOnNaN
+from ._orbax import OrbaxCheckpoint
 from ._progbar import ProgbarLogger
 from ._schedule import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
 from ._tensorboard import TensorBoard
@@ -20,6 +21,7 @@ __all__ = [
     "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
+    "OrbaxCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
     "RemoteMonitor",

@@ -52,7 +52,7 @@ class History(Callback):
         try:
             import pandas
         except ImportError:
-            raise missing_package("pandas", "pandas", "History.to_frame") from None
+            raise missing_package("pandas", None, "History.to_frame") from None
         index = pandas.Index(self.epoch, name="epoch")
         columns = {
             name: pandas.Series(values, index=self._epochs.get(name, self.epoch))
