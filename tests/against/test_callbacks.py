@@ -133,6 +133,31 @@ def test_checkpoint(tmp_path, name, options):
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_to_keep": 2},
+        {"max_to_keep": None},
+        {"max_to_keep": None, "save_freq": 3},
+        {"max_to_keep": None, "save_freq": 5, "save_on_background": False},
+        {"max_to_keep": None, "save_best_only": True, "monitor": "loss", "mode": "max"},
+    ],
+)
+def test_orbax_checkpoint(tmp_path, options):
+    """The numbers of the checkpoints."""
+    pytest.importorskip("orbax.checkpoint")
+    x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
+    found = []
+    for keras in (ours, real):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        folder = tmp_path / keras.__name__
+        callback = keras.callbacks.OrbaxCheckpoint(str(folder), **options)
+        model.fit(x, y, epochs=3, batch_size=2, verbose=0, callbacks=[callback])
+        found.append(sorted(os.listdir(folder)))
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("swap_on_epoch", [False, True])
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_swap_ema_weights(swap_on_epoch, wrapped):

@@ -41,7 +41,7 @@ class SavingCallback(MonitorCallback):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin()
-        self._unsaved = 0
+        self._unsaved = self._steps_seen = 0
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch, self._steps_seen = epoch, 0
