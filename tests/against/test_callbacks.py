@@ -169,7 +169,7 @@ def test_swap_ema_weights(swap_on_epoch, wrapped):
         model = keras.Sequential([keras.layers.Dense(1, kernel_initializer=kernel_init)])
         model.build((None, 2))
         optimizer = keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.5)
-        if wrapped and keras is ours:  # Keras sees no average inside a wrapper
+        if wrapped:
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1.0)
         model.compile(optimizer, "mse")
         seen = []
