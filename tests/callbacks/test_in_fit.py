@@ -88,3 +88,29 @@ def test_checkpoint(model, tmp_path):
     history = fit(model, keras.callbacks.ModelCheckpoint(path, save_best_only=True))
     loaded = keras.models.load_model(path)
     assert loaded.evaluate(X, Y, verbose=0)[0] == pytest.approx(min(history.history["val_loss"]))
+
+
+def test_trackers_get_plain_numbers(model):
+    """docs/callbacks.md: `LambdaCallback(on_epoch_end=lambda epoch, logs: log_metrics(logs))`."""
+    sent = []
+
+    def log_metrics(metrics, step):
+        sent.append((step, {name: type(value) for name, value in metrics.items()}))
+
+    log = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: log_metrics(logs, step=epoch)
+    )
+    fit(model, log, epochs=2)
+    names = ("loss", "mae", "val_loss", "val_mae")
+    assert sent == [(epoch, dict.fromkeys(names, float)) for epoch in (0, 1)]
+
+
+def test_compiling_is_told_once_for_each_program(model):
+    heard = []
+    listen = keras.callbacks.LambdaCallback(
+        on_compile_begin=lambda kind: heard.append(kind),
+        on_compile_end=lambda kind, seconds: heard.append((kind, seconds > 0)),
+    )
+    for _ in range(2):
+        fit(model, listen, epochs=2)
+    assert heard == ["train", ("train", True), "test", ("test", True)]
