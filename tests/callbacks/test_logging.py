@@ -97,7 +97,7 @@ def server():
 
     with http.server.HTTPServer(("localhost", 0), Handler) as server:
         server.requests = []
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
         server.shutdown()
@@ -108,11 +108,11 @@ def server():
 def test_remote_monitor(server, as_json):
     root = f"http://localhost:{server.server_port}"
     callback = RemoteMonitor(root, "/here", "d", {"X-Key": "k"}, send_as_json=as_json)
-    feed(callback, [{"loss": np.float32(0.5), "v": np.array([1, 2])}])
+    feed(callback, [{"loss": np.float32(0.5), "v": np.array([1, 2]), "bad": NAN}])
     ((path, headers, body),) = server.requests
     data = body if as_json else urllib.parse.parse_qs(body)["d"][0]
     assert (path, headers["X-Key"]) == ("/here", "k")
-    assert json.loads(data) == {"epoch": 0, "loss": 0.5, "v": [1, 2]}
+    assert json.loads(data) == {"epoch": 0, "loss": 0.5, "v": [1, 2], "bad": None}
     wanted = "application/json" if as_json else "application/x-www-form-urlencoded"
     assert headers["Content-Type"] == wanted
 

@@ -132,8 +132,8 @@ def test_layers_are_not_kept_alive():
 
 
 def test_costs_nothing():
-    """Setting an attribute to a number, an array, a list of layers."""
-    values = [1, jnp.ones(2), [keras.layers.Layer() for _ in range(3)]]
+    """Setting an attribute to a number, an array, or a long list."""
+    values = [1, jnp.ones(2), ["word"] * 1_000_000]
 
     def seconds():
         start = time.perf_counter()
@@ -143,3 +143,17 @@ def test_costs_nothing():
         return time.perf_counter() - start
 
     assert min(seconds() for _ in range(5)) / 3000 < 2e-6
+
+
+def test_line_is_that_of_the_user():
+    """And not that of a `__setattr__` in between."""
+
+    class Checks(Keeps):
+        def __setattr__(self, name, value):
+            super().__setattr__(name, value)
+
+    layer = Checks(name="checks")
+    jax.jit(layer.__call__)(X)
+    with pytest.raises(jax.errors.UnexpectedTracerError) as error:
+        layer(X)
+    assert re.search(rf"layer 'checks' \(Checks\) .* {line()}", notes(error))

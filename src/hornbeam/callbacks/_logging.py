@@ -1,7 +1,6 @@
 """Small callbacks: functions as callbacks, a table on disk, a server, and a watch for NaN."""
 
 import csv
-import json
 import math
 import os
 import time
@@ -14,7 +13,7 @@ import numpy as np
 from ..core.messages import expected, unknown_keywords
 from ._base import Callback
 from ._list import EVENTS
-from ._printing import print_line
+from ._printing import print_line, to_json
 
 
 class LambdaCallback(Callback):
@@ -133,7 +132,8 @@ def _cell(value):
 class RemoteMonitor(Callback):
     """Sends the logs of every epoch to a server, by HTTP POST.
 
-    A server that can't be reached is a warning; the training goes on.
+    NaN and infinity become `null`, since JSON lacks them. A server that can't be reached is a
+    warning; the training goes on.
 
     Args:
         root: the server: `"http://localhost:9000"`.
@@ -171,8 +171,7 @@ class RemoteMonitor(Callback):
         self.send_as_json = send_as_json
 
     def on_epoch_end(self, epoch, logs=None):
-        plain = {name: np.asarray(value).tolist() for name, value in (logs or {}).items()}
-        kind, data = "application/json", json.dumps({"epoch": epoch, **plain})
+        kind, data = "application/json", to_json({"epoch": epoch, **(logs or {})})
         if not self.send_as_json:
             kind = "application/x-www-form-urlencoded"
             data = urllib.parse.urlencode({self.field: data})

@@ -1,6 +1,5 @@
 """The progress bar, and the callback that draws it."""
 
-import json
 import math
 import os
 import shutil
@@ -10,7 +9,7 @@ import numpy as np
 
 from ..core.messages import one_of
 from ._base import Callback
-from ._printing import can_redraw, draw_line, is_terminal, print_line
+from ._printing import can_redraw, draw_line, is_terminal, print_line, to_json
 
 _GREEN, _PLAIN = "\x1b[32m", "\x1b[0m"
 _LEAST_SHARE = 0.05  # of time spent waiting for data that is worth saying
@@ -341,7 +340,8 @@ class ProgbarLogger(Callback):
         if not self._measured:
             self._bar.skip(seconds)
         if self.verbose == "json":
-            _print_json(event="compiled", kind=kind, seconds=round(seconds, 3))
+            data = {"event": "compiled", "kind": kind, "seconds": round(seconds, 3)}
+            print_line(to_json(data))
         elif self.verbose and seconds >= self.long_compile:
             print_line(f"Compiled the {_NAMES[kind]} step in {seconds:.1f}s.")
 
@@ -355,7 +355,7 @@ class ProgbarLogger(Callback):
 
     def _begin(self, kind, title=""):
         steps = self.params.get("steps") or self._last_steps
-        verbose = 0 if self.verbose == "json" else self.verbose
+        verbose = 0 if self.verbose == "json" else int(self.verbose)
         # The logs are means already, and this class decides when to draw.
         self._bar = bar = Progbar(steps, verbose=verbose, interval=0, stateless_metrics=())
         bar.mark(0)  # the first step counts, too, since compiling is known and left out
@@ -393,24 +393,13 @@ class ProgbarLogger(Callback):
         if self._kind == "train":
             data.update(epoch=(self._epoch or 0) + 1, epochs=self.params.get("epochs") or 1)
         left = bar.seconds_left
-        _print_json(
-            **data,
+        data.update(
             step=self._steps,
             steps=bar.target,
             seconds=round(bar.seconds, 3),
             seconds_per_step=float(f"{bar.seconds_per_step:.4g}"),
             seconds_left=None if left is None else round(left, 3),
             waiting_for_data=round(bar.share_waiting, 3),
-            logs={name: _finite(np.asarray(value).tolist()) for name, value in logs.items()},
+            logs=logs,
         )
-
-
-def _print_json(**data):
-    print_line(json.dumps(data))
-
-
-def _finite(value):
-    """The value with `None` in the place of what JSON can't hold."""
-    if isinstance(value, list):
-        return [_finite(x) for x in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        print_line(to_json(data))

@@ -13,6 +13,7 @@ from jax.core import Tracer
 from jax.errors import TracerArrayConversionError, UnexpectedTracerError
 
 from ..core.messages import shown
+from ..core.scope import current
 
 _stored = weakref.WeakKeyDictionary()  # {layer: {attribute: "file:line"}}
 
@@ -27,10 +28,15 @@ attribute of a layer. Code that runs in a step must keep what it computes in var
 
 
 def is_traced(value):
-    """Whether a value is a tracer, or a container that holds one."""
-    if isinstance(value, (list, tuple, dict)):
-        return next(_tracers_in(value), None) is not None
-    return isinstance(value, Tracer)
+    """Whether a value is a tracer or, while a layer's `call` runs, a container that holds one."""
+    if isinstance(value, Tracer):
+        return True
+    # Elsewhere containers may be large, such as vocabularies.
+    return (
+        isinstance(value, (list, tuple, dict))
+        and current().layer is not None
+        and next(_tracers_in(value), None) is not None
+    )
 
 
 def _tracers_in(value):
@@ -46,7 +52,9 @@ def _tracers_in(value):
 
 def remember(layer, name):
     """Remember the line that sets an attribute; called by the layer's `__setattr__`."""
-    frame = sys._getframe(2)
+    frame = sys._getframe(1)
+    while frame.f_code.co_name == "__setattr__" and frame.f_back is not None:
+        frame = frame.f_back
     where = f"{frame.f_code.co_filename}, line {frame.f_lineno}"
     _stored.setdefault(layer, {})[name] = where
 
