@@ -63,16 +63,16 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
         "keras_version": FORMAT_VERSION,
         "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
     }
-    config = model_config(model)
-    if not include_optimizer:
-        config.pop("compile_config", None)
+    config = model_config(model, include_optimizer)
     assets = {path: obj.save_assets for path, obj in walk(model) if hasattr(obj, "save_assets")}
     write_archive(filepath, metadata, config, lambda file: write_weights(model, file), assets)
 
 
-def model_config(model):
+def model_config(model, compiled=True):
     """A model's structure, and how it is compiled, as plain data."""
     config = objects.serialize(model)
+    if not compiled:
+        config.pop("compile_config", None)
     _check_plain(config, model.name)
     return config
 
