@@ -114,3 +114,39 @@ def test_compiling_is_told_once_for_each_program(model):
     for _ in range(2):
         fit(model, listen, epochs=2)
     assert heard == ["train", ("train", True), "test", ("test", True)]
+
+
+@pytest.mark.skipif(
+    not hasattr(keras.callbacks, "BackupAndRestore"), reason="no snapshots in this version"
+)
+def test_resumed_training_leaves_the_files_of_an_uninterrupted_one(tmp_path):
+    """Rows that were written after the last snapshot aren't there twice."""
+
+    def train(folder, interrupted):
+        folder.mkdir(exist_ok=True)
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.01, use_ema=True), "mse")
+        kinds = keras.callbacks
+        callbacks = [
+            kinds.SwapEMAWeights(swap_on_epoch=True),
+            kinds.ModelCheckpoint(folder / "best.keras", save_best_only=True),
+            kinds.EarlyStopping(patience=9, restore_best_weights=True),
+            kinds.ReduceLROnPlateau(patience=1, factor=0.5, min_delta=10.0),
+            kinds.CSVLogger(folder / "log.csv"),
+            kinds.BackupAndRestore(folder / "backup"),
+        ]
+        if interrupted:
+            stop = kinds.LambdaCallback(on_epoch_end=lambda epoch, logs: 1 / (epoch != 2))
+            callbacks.append(stop)
+        history = fit(model, *callbacks, epochs=5)
+        return history.history, model.get_weights()[0]
+
+    wanted = train(tmp_path / "a", interrupted=False)
+    with pytest.raises(ZeroDivisionError):
+        train(tmp_path / "b", interrupted=True)
+    history, weights = train(tmp_path / "b", interrupted=False)
+    assert history == wanted[0]
+    np.testing.assert_array_equal(weights, wanted[1])
+    for name in ("log.csv", "best.keras.json"):
+        assert (tmp_path / "b" / name).read_text() == (tmp_path / "a" / name).read_text()

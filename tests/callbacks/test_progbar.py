@@ -300,6 +300,19 @@ def test_long_epochs_in_a_log_file(clock, capsys):
     assert len(capsys.readouterr().out.splitlines()) == 2
 
 
+def test_speed_of_an_epoch_that_goes_on(clock, capsys):
+    """Steps before an interruption took no time here."""
+    events = CallbackList(add_progbar=True, verbose=2, epochs=1, steps=100)
+    events.on_train_begin()
+    events.on_epoch_begin(0)
+    events.callbacks[0].set_state({"_steps": 98, "_last_steps": None})
+    for step in (99, 100):
+        clock.pass_(3)
+        events.on_steps_end(step, pytest.fail)
+    events.on_epoch_end(0, {})
+    assert capsys.readouterr().out == "100/100 - 6s - 3s/step\n"
+
+
 def test_short_compiles_need_no_line(clock, capsys):
     events = CallbackList(add_progbar=True, verbose=1, steps=1)
     events.on_predict_begin()

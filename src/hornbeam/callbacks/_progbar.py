@@ -99,6 +99,11 @@ class Progbar:
         self._stopped = (time.perf_counter() - self._skipped, current)
         self._first = self._first or self._stopped
 
+    def begin(self, done=0):
+        """Measure speed from now on, after `done` steps."""
+        self._first = None
+        self.mark(done)
+
     def skip(self, seconds):
         """Leave seconds that have just passed, such as those of compiling, out of the speed."""
         self._skipped += seconds
@@ -284,10 +289,18 @@ class ProgbarLogger(Callback):
             self.verbose = 1
 
     def on_train_begin(self, logs=None):
-        self._in_fit, self._last_steps = True, None
+        self._in_fit, self._steps, self._last_steps = True, 0, None
 
     def on_train_end(self, logs=None):
         self._in_fit = False
+
+    def state(self):
+        return {"_steps": self._steps, "_last_steps": self._last_steps}
+
+    def set_state(self, state):
+        vars(self).update(state)
+        if hasattr(self, "_bar"):  # within an epoch, whose first steps took no time here
+            self._bar.begin(self._steps)
 
     def on_epoch_begin(self, epoch, logs=None):
         epochs = self.params.get("epochs") or 1
@@ -358,7 +371,7 @@ class ProgbarLogger(Callback):
         verbose = 0 if self.verbose == "json" else int(self.verbose)
         # The logs are means already, and this class decides when to draw.
         self._bar = bar = Progbar(steps, verbose=verbose, interval=0, stateless_metrics=())
-        bar.mark(0)  # the first step counts, too, since compiling is known and left out
+        bar.begin()  # the first step counts, too, since compiling is known and left out
         self._kind, self._steps, self._measured = kind, 0, False
         self._next_report = 0.0 if bar.redraws else time.perf_counter() + self._pause()
         if title and bar.redraws:
