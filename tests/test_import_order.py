@@ -43,7 +43,12 @@ SIDEWAYS = {
 
 # Optional or slow to import: these alone may be imported inside a function.
 LATE = {"h5py", "rich", "tensorboardX", "matplotlib", "sklearn", "IPython", "optax", "pandas"}
-LATE |= {"flax", "tensorflow", "jax.experimental"}  # the last for jax2tf, which needs TensorFlow
+LATE |= {
+    "flax",
+    "orbax",
+    "tensorflow",
+    "jax.experimental",
+}  # the last for jax2tf, which needs TensorFlow
 
 
 class Import:

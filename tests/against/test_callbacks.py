@@ -129,8 +129,65 @@ def test_checkpoint(tmp_path, name, options):
         folder = tmp_path / keras.__name__
         folder.mkdir()
         run(keras.callbacks.ModelCheckpoint(folder / name, **options), ROUGH, steps=[1, 2, 3])
+        found.append(sorted(f for f in os.listdir(folder) if not f.endswith(".json")))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_to_keep": 2},
+        {"max_to_keep": None},
+        {"max_to_keep": None, "save_freq": 3},
+        {"max_to_keep": None, "save_freq": 5, "save_on_background": False},
+        {"max_to_keep": None, "save_best_only": True, "monitor": "loss", "mode": "max"},
+    ],
+)
+def test_orbax_checkpoint(tmp_path, options):
+    """The numbers of the checkpoints."""
+    pytest.importorskip("orbax.checkpoint")
+    x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
+    found = []
+    for keras in (ours, real):
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        folder = tmp_path / keras.__name__
+        callback = keras.callbacks.OrbaxCheckpoint(str(folder), **options)
+        model.fit(x, y, epochs=3, batch_size=2, verbose=0, callbacks=[callback])
         found.append(sorted(os.listdir(folder)))
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("swap_on_epoch", [False, True])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_swap_ema_weights(swap_on_epoch, wrapped):
+    """The kernel at every event of callbacks that stand behind."""
+    x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
+    found = []
+    for keras in (ours, real):
+        kernel_init = keras.initializers.Constant(1.0)
+        model = keras.Sequential([keras.layers.Dense(1, kernel_initializer=kernel_init)])
+        model.build((None, 2))
+        optimizer = keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.5)
+        if wrapped:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1.0)
+        model.compile(optimizer, "mse")
+        seen = []
+
+        def record(event, model=model, seen=seen):
+            return lambda *_: seen.append((event, float(model.get_weights()[0][0, 0])))
+
+        events = ["on_epoch_begin", "on_epoch_end", "on_test_begin", "on_test_end", "on_train_end"]
+        behind = keras.callbacks.LambdaCallback(**{event: record(event) for event in events})
+        swap = keras.callbacks.SwapEMAWeights(swap_on_epoch)
+        options = {"batch_size": 4, "validation_data": (x, y), "verbose": 0}
+        history = model.fit(x, y, epochs=3, callbacks=[swap, behind], **options)
+        seen.append(("end", float(model.get_weights()[0][0, 0])))
+        found.append((seen, history.history["val_loss"]))
+    (mine, loss), (theirs, real_loss) = found
+    assert [event for event, _ in mine] == [event for event, _ in theirs]
+    np.testing.assert_allclose([k for _, k in mine], [k for _, k in theirs], rtol=1e-6)
+    np.testing.assert_allclose(loss, real_loss, rtol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{}, {"separator": ";"}, {"append": True}])

@@ -1,5 +1,6 @@
 """Which files `ModelCheckpoint` writes, and when."""
 
+import json
 import os
 from types import SimpleNamespace
 
@@ -66,7 +67,36 @@ def run(callback, values, steps=()):
 )
 def test_files(tmp_path, name, options, files):
     run(ModelCheckpoint(tmp_path / name, **options), [3, 2, 2.5], steps=[1, 2, 3])
+    if options.get("save_best_only"):
+        files = [name for file in files for name in (file, f"{file}.json")]
     assert sorted(os.listdir(tmp_path)) == files
+
+
+def test_best_value_stands_beside_the_file(tmp_path):
+    callback = ModelCheckpoint(tmp_path / "m.keras", save_best_only=True)
+    note = tmp_path / "m.keras.json"
+    run(callback, [3, 2, 2.5])
+    assert json.loads(note.read_text()) == {"monitor": "val_loss", "best": 2.0, "epoch": 2}
+
+    def save(path, overwrite):
+        assert json.loads(note.read_text())["best"] == 2.0, "the value follows the file"
+
+    callback.model.save = save
+    callback.on_epoch_end(6, {"val_loss": 1.0})
+    assert json.loads(note.read_text()) == {"monitor": "val_loss", "best": 1.0, "epoch": 7}
+
+
+def test_steps_count_on_from_a_state_within_an_epoch(tmp_path):
+    one, other = (ModelCheckpoint(tmp_path / "{batch}.keras", save_freq=4) for _ in range(2))
+    run(one, [], steps=[])
+    one.on_epoch_begin(0)
+    one.on_steps_end(3, dict)
+    run(other, [])
+    other.on_epoch_begin(0)
+    other.set_state(one.state())
+    for step in (4, 5):
+        other.on_steps_end(step, dict)
+    assert os.listdir(tmp_path) == ["4.keras"]
 
 
 def test_steps_that_run_together(tmp_path):
@@ -85,7 +115,7 @@ def test_best_outlives_a_fit(tmp_path):
     run(callback, [3, 1])
     os.remove(tmp_path / "m.keras")
     run(callback, [2])
-    assert not os.listdir(tmp_path)
+    assert os.listdir(tmp_path) == ["m.keras.json"]
     other = ModelCheckpoint(tmp_path / "m.keras", save_best_only=True)
     other.set_state(callback.state())
     assert other.best == 1
@@ -96,7 +126,8 @@ def test_missing_number_saves_all_the_same(tmp_path):
     with pytest.warns(UserWarning, match="ModelCheckpoint monitors 'val_acc'") as seen:
         run(callback, [1, 2])
     assert len(seen) == 1
-    assert len(os.listdir(tmp_path)) == 2
+    assert sorted(os.listdir(tmp_path)) == ["1.keras", "1.keras.json", "2.keras", "2.keras.json"]
+    assert json.loads((tmp_path / "1.keras.json").read_text())["best"] is None
 
 
 def test_messages(tmp_path, capsys, monkeypatch):

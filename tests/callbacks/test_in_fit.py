@@ -65,7 +65,8 @@ def test_stop_within_an_epoch(model):
     assert batches == [0, 1]
 
 
-def test_progress(model, capsys):
+def test_progress(model, capsys, monkeypatch):
+    monkeypatch.setattr(keras.callbacks.ProgbarLogger, "long_compile", np.inf)
     fit(model, verbose=1, epochs=2)
     model.evaluate(X, Y)
     model.predict(X)
@@ -87,3 +88,62 @@ def test_checkpoint(model, tmp_path):
     history = fit(model, keras.callbacks.ModelCheckpoint(path, save_best_only=True))
     loaded = keras.models.load_model(path)
     assert loaded.evaluate(X, Y, verbose=0)[0] == pytest.approx(min(history.history["val_loss"]))
+
+
+def test_trackers_get_plain_numbers(model):
+    """docs/callbacks.md: `LambdaCallback(on_epoch_end=lambda epoch, logs: log_metrics(logs))`."""
+    sent = []
+
+    def log_metrics(metrics, step):
+        sent.append((step, {name: type(value) for name, value in metrics.items()}))
+
+    log = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: log_metrics(logs, step=epoch)
+    )
+    fit(model, log, epochs=2)
+    names = ("loss", "mae", "val_loss", "val_mae")
+    assert sent == [(epoch, dict.fromkeys(names, float)) for epoch in (0, 1)]
+
+
+def test_compiling_is_told_once_for_each_program(model):
+    heard = []
+    listen = keras.callbacks.LambdaCallback(
+        on_compile_begin=lambda kind: heard.append(kind),
+        on_compile_end=lambda kind, seconds: heard.append((kind, seconds > 0)),
+    )
+    for _ in range(2):
+        fit(model, listen, epochs=2)
+    assert heard == ["train", ("train", True), "test", ("test", True)]
+
+
+def test_resumed_training_leaves_the_files_of_an_uninterrupted_one(tmp_path):
+    """Rows that were written after the last snapshot aren't there twice."""
+
+    def train(folder, interrupted):
+        folder.mkdir(exist_ok=True)
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.01, use_ema=True), "mse")
+        kinds = keras.callbacks
+        callbacks = [
+            kinds.SwapEMAWeights(swap_on_epoch=True),
+            kinds.ModelCheckpoint(folder / "best.keras", save_best_only=True),
+            kinds.EarlyStopping(patience=9, restore_best_weights=True),
+            kinds.ReduceLROnPlateau(patience=1, factor=0.5, min_delta=10.0),
+            kinds.CSVLogger(folder / "log.csv"),
+            kinds.BackupAndRestore(folder / "backup"),
+        ]
+        if interrupted:
+            stop = kinds.LambdaCallback(on_epoch_end=lambda epoch, logs: 1 / (epoch != 2))
+            callbacks.append(stop)
+        history = fit(model, *callbacks, epochs=5)
+        return history.history, model.get_weights()[0]
+
+    wanted = train(tmp_path / "a", interrupted=False)
+    with pytest.raises(ZeroDivisionError):
+        train(tmp_path / "b", interrupted=True)
+    history, weights = train(tmp_path / "b", interrupted=False)
+    assert history == wanted[0]
+    np.testing.assert_array_equal(weights, wanted[1])
+    for name in ("log.csv", "best.keras.json"):
+        assert (tmp_path / "b" / name).read_text() == (tmp_path / "a" / name).read_text()

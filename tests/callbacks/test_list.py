@@ -10,9 +10,16 @@ from hornbeam.callbacks import Callback, CallbackList, History, LambdaCallback, 
 from hornbeam.callbacks._list import EVENTS
 
 INDEXED = [e for e in EVENTS if "epoch" in e or "batch" in e]
+WITHOUT_LOGS = {
+    "on_compile_begin": ("train",),
+    "on_compile_end": ("train", 0.5),
+    "on_data_wait": (0.5,),
+}
 
 
-@pytest.mark.parametrize("event", [e for e in EVENTS if not e.endswith("steps_end")])
+@pytest.mark.parametrize(
+    "event", [e for e in EVENTS if not e.endswith("steps_end") and e not in WITHOUT_LOGS]
+)
 def test_event_reaches_listener(event):
     heard = []
     events = CallbackList([LambdaCallback(**{event: lambda *args: heard.append(args)})])
@@ -20,6 +27,26 @@ def test_event_reaches_listener(event):
     getattr(events, event)(*arguments, {"loss": 1.0})
     getattr(events, event)(*arguments)
     assert heard == [(*arguments, {"loss": 1.0}), (*arguments, {})]
+
+
+@pytest.mark.parametrize("event", WITHOUT_LOGS)
+def test_event_without_logs_reaches_listener(event):
+    heard = []
+    events = CallbackList([LambdaCallback(**{event: lambda *args: heard.append(args)})])
+    getattr(events, event)(*WITHOUT_LOGS[event])
+    assert heard == [WITHOUT_LOGS[event]]
+
+
+def test_waiting_counts_only_while_the_device_is_idle():
+    heard = []
+    events = CallbackList([LambdaCallback(on_data_wait=heard.append)])
+    for idle in (True, False):
+        with events.reading([SimpleNamespace(is_ready=lambda idle=idle: idle)]):
+            pass
+    with events.reading(None):  # before the first step
+        time.sleep(0.01)
+    assert len(heard) == 2
+    assert heard[0] < 0.01 <= heard[1]
 
 
 @pytest.mark.parametrize(

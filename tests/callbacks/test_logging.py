@@ -1,16 +1,26 @@
-"""The CSV table, the watch for NaN, and TensorBoard's files."""
+"""The CSV table, what goes to a server, the watch for NaN, and TensorBoard's files."""
 
 import builtins
 import glob
+import http.server
+import json
 import os
 import struct
+import threading
+import urllib.parse
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import hornbeam as keras
-from hornbeam.callbacks import CallbackList, CSVLogger, TensorBoard, TerminateOnNaN
+from hornbeam.callbacks import (
+    CallbackList,
+    CSVLogger,
+    RemoteMonitor,
+    TensorBoard,
+    TerminateOnNaN,
+)
 
 NAN, INF = float("nan"), float("inf")
 
@@ -42,12 +52,81 @@ def test_csv_separator_and_validation_columns(tmp_path):
     assert (tmp_path / "log.csv").read_text() == "epoch;loss;val_loss\n0;1.0;2.0\n"
 
 
-def test_csv_goes_on_from_its_state(tmp_path):
-    one, other = (CSVLogger(tmp_path / "log.csv") for _ in range(2))
+@pytest.mark.parametrize(("append", "before"), [(False, []), (True, [HEADER, "7,NA,NA,NA"])])
+@pytest.mark.parametrize("later", [0, 1], ids=["at once", "after a row more"])
+def test_csv_goes_on_from_its_state(tmp_path, append, before, later):
+    """Without the rows that were written after the state was taken; they come again."""
+    path = tmp_path / "log.csv"
+    path.write_text("".join(f"{row}\n" for row in before))
+    one, other = (CSVLogger(path, append=append) for _ in range(2))
     feed(one, EPOCHS[:1])
-    other.set_state(one.state())
+    state = one.state()
+    if later:
+        one.on_epoch_end(1, EPOCHS[1])
+    other.on_train_begin()
+    other.set_state(state)
     other.on_epoch_end(1, EPOCHS[1])
-    assert (tmp_path / "log.csv").read_text().splitlines() == [HEADER, *ROWS]
+    assert path.read_text().splitlines() == [*(before or [HEADER]), *ROWS]
+
+
+def test_csv_goes_on_where_the_file_was_lost(tmp_path):
+    callback = CSVLogger(tmp_path / "log.csv")
+    feed(callback, EPOCHS[:1])
+    os.remove(tmp_path / "log.csv")
+    callback.set_state({**callback.state(), "size": 1000})
+    callback.on_epoch_end(1, EPOCHS[1])
+    assert (tmp_path / "log.csv").read_text().splitlines() == [HEADER, ROWS[1]]
+
+
+# RemoteMonitor -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server():
+    """A server that keeps the requests it gets: `(path, headers, body)`."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.server.requests.append((self.path, self.headers, body.decode()))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.HTTPServer(("localhost", 0), Handler) as server:
+        server.requests = []
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_remote_monitor(server, as_json):
+    root = f"http://localhost:{server.server_port}"
+    callback = RemoteMonitor(root, "/here", "d", {"X-Key": "k"}, send_as_json=as_json)
+    feed(callback, [{"loss": np.float32(0.5), "v": np.array([1, 2]), "bad": NAN}])
+    ((path, headers, body),) = server.requests
+    data = body if as_json else urllib.parse.parse_qs(body)["d"][0]
+    assert (path, headers["X-Key"]) == ("/here", "k")
+    assert json.loads(data) == {"epoch": 0, "loss": 0.5, "v": [1, 2], "bad": None}
+    wanted = "application/json" if as_json else "application/x-www-form-urlencoded"
+    assert headers["Content-Type"] == wanted
+
+
+def test_remote_monitor_without_a_server(server):
+    root = f"http://localhost:{server.server_port}"
+    server.server_close()
+    with pytest.warns(UserWarning, match=f"RemoteMonitor can't reach {root}/publish/epoch/end/"):
+        feed(RemoteMonitor(root), [{"loss": 1.0}])
+
+
+def test_remote_monitor_wants_an_address():
+    with pytest.raises(ValueError, match="root should be 'http://…' or 'https://…'; received 'f"):
+        RemoteMonitor("file:///etc")
 
 
 @pytest.mark.parametrize(("loss", "stops"), [(NAN, True), (INF, True), (-INF, True), (1.0, False)])
@@ -106,6 +185,7 @@ def written(folder):
 
 EVERY_EPOCH = {
     ("train", "keras"): [0],
+    ("train", "model/text_summary"): [0],
     ("train", "epoch_loss"): [0, 1],
     ("train", "epoch_learning_rate"): [0, 1],
     ("validation", "epoch_loss"): [0, 1],
@@ -127,7 +207,7 @@ def test_tensorboard_without_a_learning_rate(tmp_path):
 def test_tensorboard_batches(tmp_path):
     found = train(tmp_path, update_freq=2, write_graph=False, write_steps_per_second=True)
     assert found == {
-        **{k: v for k, v in EVERY_EPOCH.items() if k[1] != "keras"},
+        **{k: v for k, v in EVERY_EPOCH.items() if k[1] not in ("keras", "model/text_summary")},
         ("train", "batch_loss"): [2, 4, 6, 8],
         ("train", "batch_steps_per_second"): [2, 4, 6, 8],
         ("train", "epoch_steps_per_second"): [0, 1],
@@ -146,6 +226,46 @@ def test_tensorboard_profile(tmp_path):
     assert glob.glob(f"{tmp_path}/train/plugins/profile/*/*")
 
 
+def embedding_model(**options):
+    pytest.importorskip("tensorboardX")
+    model = keras.Sequential(
+        [
+            keras.Input((2,), dtype="int32"),
+            keras.layers.Embedding(3, 2, name="words"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile("sgd", "mse")
+    x, y = np.zeros((4, 2), "int32"), np.ones((4, 1))
+    model.fit(x, y, epochs=2, verbose=0, callbacks=[TensorBoard(**options)])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("metadata", "line"),
+    [
+        (None, ""),
+        ("words.txt", '  metadata_path: "../words.txt"\n'),
+        ({"words": "words.txt"}, '  metadata_path: "../words.txt"\n'),
+        ({}, ""),
+    ],
+)
+def test_tensorboard_embeddings(tmp_path, metadata, line):
+    model = embedding_model(log_dir=tmp_path, embeddings_freq=1, embeddings_metadata=metadata)
+    config = (tmp_path / "train" / "projector_config.pbtxt").read_text()
+    assert config == (
+        'embeddings {\n  tensor_name: "words"\n  tensor_path: "words.tsv"\n' + line + "}\n"
+    )
+    table = np.loadtxt(tmp_path / "train" / "words.tsv", delimiter="\t")
+    np.testing.assert_allclose(table, model.layers[0].embeddings.numpy(), rtol=1e-6)
+
+
+def test_tensorboard_metadata_of_an_unknown_layer(tmp_path):
+    with pytest.raises(ValueError, match=r"for layers with a table: words; received 'word'. Did y"):
+        embedding_model(log_dir=tmp_path, embeddings_freq=1, embeddings_metadata={"word": "a"})
+
+
 def test_tensorboard_and_evaluate(tmp_path):
     pytest.importorskip("tensorboardX")
     board = TensorBoard(tmp_path)
@@ -159,8 +279,6 @@ def test_tensorboard_and_evaluate(tmp_path):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"embeddings_freq": 1}, NotImplementedError, "leave embeddings_freq=0"),
-        ({"embeddings_metadata": "m.tsv"}, NotImplementedError, "projector is not supported"),
         ({"update_freq": "step"}, ValueError, "update_freq should be 'epoch', 'batch' or a posit"),
         ({"profile_batch": "a,b"}, ValueError, "profile_batch should be an int or a pair"),
         ({"profile_batch": (3, 2)}, ValueError, r"received \(3, 2\)"),

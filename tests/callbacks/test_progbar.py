@@ -2,12 +2,16 @@
 
 import contextlib
 import io
+import json
 import re
+import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import hornbeam as keras
-from hornbeam.callbacks import CallbackList
+from hornbeam.callbacks import CallbackList, ProgbarLogger, _progbar
 from hornbeam.callbacks._progbar import Progbar, _duration
 
 
@@ -221,3 +225,188 @@ def test_durations(seconds, text):
 def test_verbose_is_checked():
     with pytest.raises(ValueError, match="verbose should be one of 0, 1, 2; received 3"):
         keras.utils.Progbar(1, verbose=3)
+    with pytest.raises(
+        ValueError, match=r"one of 0, 1, 2, 'auto', 'json'; received 'jsn'. Did you mean"
+    ):
+        CallbackList(add_progbar=True, verbose="jsn")
+
+
+# Time, with a clock that only the test moves -----------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = SimpleNamespace(now=0.0)
+    clock.pass_ = lambda seconds: setattr(clock, "now", clock.now + seconds)
+    monkeypatch.setattr(_progbar, "time", SimpleNamespace(perf_counter=lambda: clock.now))
+    return clock
+
+
+def train(clock, steps=4, each=1.0, validation=0.0, verbose=1, **params):
+    """One epoch: compiling 10 s, then for every step a quarter of the time waiting for data."""
+    events = CallbackList(add_progbar=True, verbose=verbose, epochs=1, steps=steps, **params)
+    events.on_train_begin()
+    events.on_epoch_begin(0)
+    for step in range(steps):
+        clock.pass_(each / 4)
+        events.on_data_wait(each / 4)
+        if step == 0:
+            events.on_compile_begin("train")
+            clock.pass_(10)
+            events.on_compile_end("train", 10.0)
+        clock.pass_(each / 2)
+        events.on_steps_end(step + 1, lambda: clock.pass_(each / 4) or {"loss": 2.0})
+    if validation:
+        events.on_test_begin()
+        clock.pass_(validation)
+        events.on_data_wait(validation)
+        events.on_compile_end("test", 0.5)
+        events.on_test_end({"loss": 1.0})
+    events.on_epoch_end(0, {"loss": 2.0})
+    events.on_train_end({})
+
+
+@pytest.mark.parametrize("validation", [0.0, 20.0])
+def test_speed_is_that_of_the_steps(clock, terminal, validation):
+    """Without compiling and validation; the time in which the device computes counts."""
+    with terminal as screen:
+        train(clock, validation=validation)
+    compiling, drawn, *_, last = [
+        t.strip() for t in re.split("[\r\n]", screen.getvalue()) if t.strip()
+    ]
+    assert compiling == "Compiling the training step…"
+    assert drawn == "Compiled the training step in 10.0s."
+    seconds = 14 + int(validation)
+    assert last.startswith("4/4")
+    assert f" {seconds}s 1s/step, 25% waiting for data - loss: 2.0000" in last
+
+
+def test_time_left(clock, terminal):
+    with terminal as screen:
+        train(clock, steps=3, each=100.0)
+    left = [re.search(r"─ (\S+) 100s/step", text) for text in drawings(screen)]
+    assert [m[1] for m in left if m] == ["3:20", "1:40"]
+
+
+def test_long_epochs_in_a_log_file(clock, capsys):
+    """A line every minute; with verbose=2, none."""
+    train(clock, steps=3, each=40.0)  # 10 less where nobody waits for the logs
+    assert capsys.readouterr().out.splitlines() == [
+        "Compiled the training step in 10.0s.",
+        "2/3 - 35s left - 35s/step, 29% waiting for data - loss: 2.0000",
+        "3/3 - 1:50 - 33s/step, 30% waiting for data - loss: 2.0000",
+    ]
+    train(clock, steps=3, each=40.0, verbose=2)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_speed_of_an_epoch_that_goes_on(clock, capsys):
+    """Steps before an interruption took no time here."""
+    events = CallbackList(add_progbar=True, verbose=2, epochs=1, steps=100)
+    events.on_train_begin()
+    events.on_epoch_begin(0)
+    events.callbacks[0].set_state({"_steps": 98, "_last_steps": None})
+    for step in (99, 100):
+        clock.pass_(3)
+        events.on_steps_end(step, pytest.fail)
+    events.on_epoch_end(0, {})
+    assert capsys.readouterr().out == "100/100 - 6s - 3s/step\n"
+
+
+def test_short_compiles_need_no_line(clock, capsys):
+    events = CallbackList(add_progbar=True, verbose=1, steps=1)
+    events.on_predict_begin()
+    events.on_compile_begin("predict")
+    events.on_compile_end("predict", 0.9)
+    assert capsys.readouterr().out == ""
+
+
+def test_json_lines(clock, capsys):
+    train(clock, steps=2, each=3.0, verbose="json")
+    compiled, progress, second, end = map(json.loads, capsys.readouterr().out.splitlines())
+    assert compiled == {"event": "compiled", "kind": "train", "seconds": 10.0}
+    assert progress == {
+        "event": "progress",
+        "kind": "train",
+        "epoch": 1,
+        "epochs": 1,
+        "step": 1,
+        "steps": 2,
+        "seconds": 13.0,
+        "seconds_per_step": 3.0,
+        "seconds_left": 3.0,
+        "waiting_for_data": 0.25,
+        "logs": {"loss": 2.0},
+    }
+    assert (second["step"], second["seconds_left"]) == (2, 0.0)
+    assert end == {**second, "event": "end"}
+
+
+def test_json_has_no_nan(capsys):
+    events = CallbackList(add_progbar=True, verbose="json")
+    events.on_test_begin()
+    events.on_test_end({"loss": float("nan"), "table": np.array([1.0, np.inf]), "n": 3})
+    line = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert line["logs"] == {"loss": None, "table": [1.0, None], "n": 3}
+
+
+def test_notebook(monkeypatch):
+    """Redrawn, although it is no terminal, and however long the line is."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "10")
+    stream = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+    with contextlib.redirect_stdout(stream):
+        fit(1)
+    assert rateless(drawings(stream)[0]) == "1/4 ━━━━━─────────────── 0s ?/step - loss: 1.0000"
+
+
+def test_costs_nothing_between_two_drawings(terminal):
+    with terminal:
+        bar = ProgbarLogger()
+        bar.set_params({"steps": 100_000, "verbose": 1})
+        bar.on_predict_begin()
+        bar.interval = 1000
+        bar.on_steps_end(1, dict)
+        start = time.perf_counter()
+        for step in range(10_000):
+            bar.on_steps_end(step, pytest.fail)
+        assert (time.perf_counter() - start) / 10_000 < 5e-6
+
+
+# In a real loop --------------------------------------------------------------------------------
+
+
+class Slow(keras.utils.PyDataset):
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        time.sleep(0.02)
+        return np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
+
+
+def json_lines(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_fit_waits_for_data_and_fuses_steps(capsys):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", steps_per_execution=3)
+    model.fit(Slow(), epochs=2, validation_data=Slow(), verbose="json")
+    lines = json_lines(capsys)
+    assert [(x["event"], x["kind"]) for x in lines if x["event"] != "progress"] == [
+        ("compiled", "train"),
+        ("compiled", "test"),
+        ("end", "train"),
+        ("end", "train"),
+    ]
+    for epoch, line in enumerate([x for x in lines if x["event"] == "end"]):
+        assert (line["epoch"], line["epochs"], line["step"], line["steps"]) == (epoch + 1, 2, 5, 5)
+        assert 0.2 < line["waiting_for_data"] <= 1
+        assert set(line["logs"]) == {"loss", "val_loss"}
+
+
+def test_predict_as_json(capsys):
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.predict(np.ones((8, 2)), batch_size=2, verbose="json")
+    assert json_lines(capsys)[-1]["step"] == 4

@@ -4,9 +4,11 @@ from ..core.objects import publish
 from ._backup import BackupAndRestore
 from ._base import Callback
 from ._checkpoint import ModelCheckpoint
+from ._ema import SwapEMAWeights
 from ._history import History
 from ._list import CallbackList
-from ._logging import CSVLogger, LambdaCallback, TerminateOnNaN
+from ._logging import CSVLogger, LambdaCallback, RemoteMonitor, TerminateOnNaN
+from ._orbax import OrbaxCheckpoint
 from ._progbar import ProgbarLogger
 from ._schedule import EarlyStopping, LearningRateScheduler, ReduceLROnPlateau
 from ._tensorboard import TensorBoard
@@ -21,8 +23,11 @@ __all__ = [
     "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
+    "OrbaxCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",
 ]

@@ -129,6 +129,15 @@ class Callback:
     def on_predict_steps_end(self, steps_done, read_logs):
         """The same for the steps of `predict`; the logs are empty."""
 
+    def on_compile_begin(self, kind):
+        """Called before a step is compiled: one of `"train"`, `"test"` or `"predict"`."""
+
+    def on_compile_end(self, kind, seconds):
+        """Called when the step is compiled, with the time that took."""
+
+    def on_data_wait(self, seconds):
+        """Called when new batches are there and the device had nothing to do meanwhile."""
+
 
 class MonitorCallback(Callback):
     """Base of callbacks that watch one number among the logs of an epoch.

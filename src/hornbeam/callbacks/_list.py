@@ -1,6 +1,10 @@
 """The list that passes the events of a loop on to the callbacks that listen to them."""
 
+import contextlib
 import inspect
+import time
+
+import jax
 
 from ..core.messages import expected
 from ._base import Callback
@@ -149,11 +153,44 @@ class CallbackList(Callback):
         self._after_steps = self._listeners["on_steps_end"]
         self._tell("on_train_begin", logs)
 
+    def on_compile_begin(self, kind):
+        """Pass `on_compile_begin` on."""
+        self._pass_on("on_compile_begin", kind)
+
+    def on_compile_end(self, kind, seconds):
+        """Pass `on_compile_end` on."""
+        self._pass_on("on_compile_end", kind, seconds)
+
+    def on_data_wait(self, seconds):
+        """Pass `on_data_wait` on."""
+        self._pass_on("on_data_wait", seconds)
+
+    @contextlib.contextmanager
+    def compiling(self, kind):
+        """Context manager for the loop: what is inside compiles a step of a kind."""
+        self.on_compile_begin(kind)
+        start = time.perf_counter()
+        yield
+        self.on_compile_end(kind, time.perf_counter() - start)
+
+    @contextlib.contextmanager
+    def reading(self, results):
+        """Context manager for the loop: what is inside reads batches.
+
+        No time is lost if the device still computes `results` (a tree of arrays) at the end.
+        """
+        start = time.perf_counter()
+        yield
+        if all(array.is_ready() for array in jax.tree.leaves(results)):
+            self.on_data_wait(time.perf_counter() - start)
+
     def _tell(self, event, *args):
         *index, logs = args
-        logs = {} if logs is None else logs
+        self._pass_on(event, *index, {} if logs is None else logs)
+
+    def _pass_on(self, event, *args):
         for listener in self._listeners[event]:
-            listener(*index, logs)
+            listener(*args)
 
 
 def _flatten(callbacks):

@@ -1,16 +1,19 @@
-"""Small callbacks: functions as callbacks, a table on disk, and a watch for NaN."""
+"""Small callbacks: functions as callbacks, a table on disk, a server, and a watch for NaN."""
 
 import csv
 import math
 import os
 import time
+import urllib.parse
+import urllib.request
+import warnings
 
 import numpy as np
 
 from ..core.messages import expected, unknown_keywords
 from ._base import Callback
 from ._list import EVENTS
-from ._printing import print_line
+from ._printing import print_line, to_json
 
 
 class LambdaCallback(Callback):
@@ -105,16 +108,81 @@ class CSVLogger(Callback):
         self._has_rows = True
 
     def state(self):
-        return {"keys": self.keys, "_has_rows": self._has_rows}
+        return {"keys": self.keys, "_has_rows": self._has_rows, "size": self._size()}
 
     def set_state(self, state):
+        """Go on from what `state` returned; rows that were written after that are removed."""
+        state = dict(state)
+        size = state.pop("size")
+        if self._size() > size:
+            os.truncate(self.filename, size)
         vars(self).update(state)
+
+    def _size(self):
+        """Bytes of the file."""
+        return os.path.getsize(self.filename) if os.path.exists(self.filename) else 0
 
 
 def _cell(value):
     if isinstance(value, str) or np.ndim(value) == 0:
         return value
     return f'"[{", ".join(map(str, np.asarray(value).tolist()))}]"'
+
+
+class RemoteMonitor(Callback):
+    """Sends the logs of every epoch to a server, by HTTP POST.
+
+    NaN and infinity become `null`, since JSON lacks them. A server that can't be reached is a
+    warning; the training goes on.
+
+    Args:
+        root: the server: `"http://localhost:9000"`.
+        path: where on it.
+        field: name of the form's field that holds the logs, as JSON; not used with
+            `send_as_json`.
+        headers: dict of further headers.
+        send_as_json: whether to send plain JSON instead of a form.
+
+    Raises:
+        ValueError: if `root` is no address of a web server.
+
+    Example:
+
+    >>> callback = keras.callbacks.RemoteMonitor("http://localhost:9000", send_as_json=True)
+    """
+
+    timeout = 10.0  # seconds; the training waits no longer than that for the server
+
+    def __init__(
+        self,
+        root="http://localhost:9000",
+        path="/publish/epoch/end/",
+        field="data",
+        headers=None,
+        send_as_json=False,
+    ):
+        super().__init__()
+        if not root.startswith(("http://", "https://")):
+            raise ValueError(expected("RemoteMonitor's root", "'http://…' or 'https://…'", root))
+        self.root = root
+        self.path = path
+        self.field = field
+        self.headers = headers
+        self.send_as_json = send_as_json
+
+    def on_epoch_end(self, epoch, logs=None):
+        kind, data = "application/json", to_json({"epoch": epoch, **(logs or {})})
+        if not self.send_as_json:
+            kind = "application/x-www-form-urlencoded"
+            data = urllib.parse.urlencode({self.field: data})
+        headers = {"Content-Type": kind, **(self.headers or {})}
+        request = urllib.request.Request(self.root + self.path, data.encode(), headers)
+        try:
+            urllib.request.urlopen(request, timeout=self.timeout).close()
+        except OSError as error:  # a URLError is one
+            warnings.warn(
+                f"RemoteMonitor can't reach {self.root + self.path}: {error}.", stacklevel=2
+            )
 
 
 class TerminateOnNaN(Callback):

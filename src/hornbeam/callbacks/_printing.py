@@ -1,7 +1,11 @@
 """What the user sees on standard output: lines, and one line that is drawn again and again."""
 
+import json
 import logging
+import math
 import sys
+
+import numpy as np
 
 from ..core import settings
 
@@ -18,6 +22,20 @@ def print_line(text):
         _logger.info(text)
     else:
         print(text, file=sys.stderr, flush=True)
+
+
+def to_json(data):
+    """A dict of numbers, strings, arrays and dicts as JSON, which has no NaN and no infinity."""
+    return json.dumps(_plain(data))
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {name: _plain(x) for name, x in value.items()}
+    value = value if isinstance(value, list) else np.asarray(value).tolist()
+    if isinstance(value, list):
+        return [_plain(x) for x in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def draw_line(text, length, end=""):

@@ -1,5 +1,6 @@
 """Logs, weights and profiles in the form that TensorBoard shows."""
 
+import json
 import os
 import time
 import types
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from ..core.messages import expected, missing_package
+from ..core.messages import did_you_mean, expected, missing_package
 from ._base import Callback
 
 
@@ -16,23 +17,30 @@ class TensorBoard(Callback):
     """Writes what TensorBoard shows: `tensorboard --logdir logs`.
 
     Numbers of the training go to the folder `train`, those of validation to `validation`. Needs
-    the package tensorboardX.
+    the package tensorboardX, and neither TensorFlow nor TensorBoard itself.
 
     Args:
         log_dir: the folder.
         histogram_freq: every how many epochs to write histograms of the weights; 0 for never.
-        write_graph: whether to write the model's graph.
+        write_graph: whether to write the model's graph, and its summary as text.
         write_images: whether to write kernels as images, along with the histograms.
         write_steps_per_second: whether to write the speed.
         update_freq: `"epoch"`, `"batch"`, or a number of batches between two writings of logs.
             Batches that run as one program on the device are written as one.
         profile_batch: the number of a batch (from 1), or a pair of the first and the last, to
             write a profile of; 0 for none. Steps that run as one program are profiled together.
-        embeddings_freq, embeddings_metadata: not supported; leave them alone.
+        embeddings_freq: every how many epochs to write the tables of `Embedding` layers for the
+            projector; 0 for never. It shows the last ones.
+        embeddings_metadata: path of a file with a line for each row of a table, relative to
+            `log_dir`; or a dict from names of layers to such paths.
 
     Raises:
         ImportError: without tensorboardX.
-        NotImplementedError: if embeddings are asked for.
+        ValueError: if `embeddings_metadata` names no `Embedding` layer of the model.
+
+    Example:
+
+    >>> callback = keras.callbacks.TensorBoard("logs", histogram_freq=1, profile_batch=(10, 20))
     """
 
     def __init__(
@@ -48,11 +56,6 @@ class TensorBoard(Callback):
         embeddings_metadata=None,
     ):
         super().__init__()
-        if embeddings_freq or embeddings_metadata is not None:
-            raise NotImplementedError(
-                "TensorBoard's embeddings projector is not supported: leave embeddings_freq=0 and "
-                "embeddings_metadata=None."
-            )
         _tensorboardx()  # complain now, not after an epoch
         self.log_dir = os.fspath(log_dir)
         self.histogram_freq = histogram_freq
@@ -70,6 +73,7 @@ class TensorBoard(Callback):
         self.embeddings_freq = embeddings_freq
         self.embeddings_metadata = embeddings_metadata
         self._writers = {}
+        self._embeddings = {}
         self._in_fit = False
         self._reset()
 
@@ -96,6 +100,8 @@ class TensorBoard(Callback):
     def on_train_begin(self, logs=None):
         self._reset()
         self._in_fit = True
+        if self.embeddings_freq:
+            self._embeddings = self._find_embeddings()
         if self.write_graph:
             self._write_graph()
 
@@ -135,6 +141,8 @@ class TensorBoard(Callback):
         self._scalars("validation", validation, epoch)
         if self.histogram_freq and epoch % self.histogram_freq == 0:
             self._write_weights(epoch)
+        if self.embeddings_freq and epoch % self.embeddings_freq == 0:
+            self._write_embeddings()
         for writer in self._writers.values():
             writer.flush()
 
@@ -165,7 +173,40 @@ class TensorBoard(Callback):
             if self.write_images:
                 _write_images(writer, f"{weight.path}/image", value, epoch)
 
+    def _find_embeddings(self):
+        """`{name: (layer, path of its metadata or None)}` of the layers with a table."""
+        layers = {x.name: x for x in self.model._flatten_layers() if hasattr(x, "embeddings")}
+        metadata = self.embeddings_metadata
+        if not isinstance(metadata, dict):
+            return {name: (layer, metadata) for name, layer in layers.items()}
+        for name in metadata:
+            if name not in layers:
+                wanted = f"for layers with a table: {', '.join(layers) or 'there are none'}"
+                hint = did_you_mean(name, layers)
+                raise ValueError(expected("TensorBoard's embeddings_metadata", wanted, name, hint))
+        return {name: (layer, metadata.get(name)) for name, layer in layers.items()}
+
+    def _write_embeddings(self):
+        """Tables as text, and the file that leads the projector to them."""
+        folder = os.path.join(self.log_dir, "train")
+        os.makedirs(folder, exist_ok=True)
+        entries = []
+        for name, (layer, metadata) in self._embeddings.items():
+            table = np.asarray(layer.embeddings, dtype="float32")
+            np.savetxt(os.path.join(folder, f"{name}.tsv"), table, fmt="%.7g", delimiter="\t")
+            entry = {"tensor_name": name, "tensor_path": f"{name}.tsv"}
+            if metadata is not None:
+                path = os.path.join(self.log_dir, os.fspath(metadata))
+                entry["metadata_path"] = os.path.relpath(path, folder)
+            lines = [f"  {key}: {json.dumps(value)}\n" for key, value in entry.items()]
+            entries.append("embeddings {\n" + "".join(lines) + "}\n")
+        with open(os.path.join(folder, "projector_config.pbtxt"), "w", encoding="utf-8") as file:
+            file.writelines(entries)
+
     def _write_graph(self):
+        lines = []
+        self.model.summary(print_fn=lambda text, **_: lines.append(text))
+        self._writer("train").add_text("model", "```\n" + "\n".join(lines) + "\n```", 0)
         try:
             config = self.model.to_json()
         except (NotImplementedError, TypeError, ValueError):
@@ -178,6 +219,13 @@ class TensorBoard(Callback):
         value.tensor.dtype = "DT_STRING"
         value.tensor.string_val.append(config.encode())
         self._writer("train").file_writer.add_summary(summary, 0)
+
+    def state(self):
+        names = ("_steps", "_epoch_start", "_last_written", "_profiled")
+        return {name: getattr(self, name) for name in names}
+
+    def set_state(self, state):
+        vars(self).update(state)
 
     def _start_profile(self, next_step):
         first, last = self.profile_batch

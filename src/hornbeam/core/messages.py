@@ -41,7 +41,9 @@ def unknown_keywords(owner, names, known=()):
 
 
 def missing_package(package, extra, what):
-    """The one-line error for an optional package that isn't installed."""
-    return ImportError(
-        f'{what} needs {package}, which is not installed: pip install "hornbeam[{extra}]"'
-    )
+    """The one-line error for an optional package that isn't installed.
+
+    `extra` is the name under which hornbeam asks for it, `None` for none.
+    """
+    target = package if extra is None else f'"hornbeam[{extra}]"'
+    return ImportError(f"{what} needs {package}, which is not installed: pip install {target}")

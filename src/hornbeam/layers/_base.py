@@ -26,6 +26,7 @@ from ..core.variable import Variable
 from ..metrics import Metric
 from ._call import AmbientCall, Call, overridable, parameters
 from ._input_spec import InputSpec
+from ._leaks import is_traced, remember
 
 _T = TypeVar("_T")
 
@@ -413,6 +414,8 @@ class Layer(Operation):
             if isinstance(state, (Variable, Layer)):
                 kind = "variable" if isinstance(state, Variable) else "layer"
                 raise ValueError(_MSG_BUILT.format(path=self.path, name=name, kind=kind))
+        if is_traced(value):
+            remember(self, name)
         super().__setattr__(name, value)
 
     _locks_state = True  # models may get new attributes at any time

@@ -16,6 +16,7 @@ from ..core.symbolic import KerasTensor, flatten, standardize_shape, tree_map
 from ..core.variable import Variable
 from ..dtype_policies._policy import convert_input
 from ._input_spec import check_input
+from ._leaks import explain_leaks
 
 
 def overridable(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -166,8 +167,10 @@ class AmbientCall(enter):
     def __exit__(self, kind, error, traceback):
         training = self.frame.training
         super().__exit__(kind, error, traceback)
-        if isinstance(error, Exception) and len(getattr(error, "__notes__", ())) < 8:
-            error.add_note(self.call.note(training))
+        if isinstance(error, Exception):
+            explain_leaks(error, self.call.layer, self.call.arguments)
+            if len(getattr(error, "__notes__", ())) < 8:
+                error.add_note(self.call.note(training))
 
 
 class _Signature:

@@ -439,7 +439,8 @@ class Model(Layer):
             y: targets, as the losses take them, or the names of columns of a table `x`.
             batch_size: number of samples in a step; 32 by default.
             epochs: number of the epoch to stop before.
-            verbose: 0 silent, 1 a live bar, 2 one line an epoch, `"auto"` 1 in a terminal.
+            verbose: 0 silent, 1 or `"auto"` a live bar (in a log file, plain lines), 2 one line an
+                epoch, `"json"` lines of JSON; see `callbacks.ProgbarLogger`.
             callbacks: list of `Callback`s.
             validation_split: share of the samples (the last ones, before shuffling) that are
                 held back for validation.

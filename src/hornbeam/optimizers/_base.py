@@ -649,12 +649,17 @@ class Optimizer(Configurable):
 
     def finalize_variable_values(self, var_list):
         """Set the variables to their moving averages, if `use_ema`; called when training ends."""
+        for variable, average in self.averaged(var_list):
+            variable.assign(average.value)
+
+    def averaged(self, variables):
+        """Pairs `(variable, its moving average)` of those among `variables` that have one."""
         for part in self._parts:
             if part.use_ema:
                 part._check_built("finalize_variable_values")
-                for variable in part._mine(var_list):
+                for variable in part._mine(variables):
                     if (average := part._averages[part._indices[variable]]) is not None:
-                        variable.assign(average.value)
+                        yield variable, average
 
     # Configs and files ----------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import tempfile
 from ..core import objects
 from ..core.messages import expected, shown, unknown_keywords
 from ._archive import CONFIG, WEIGHTS, Archive, write_archive
+from ._orbax import Checkpoint, find_checkpoint
 from ._weights import WeightsFile, check_overwrite, read_weights, walk, write_weights
 
 # The release whose format this is; Keras reads the field, and checks nothing.
@@ -59,12 +60,18 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
     check_overwrite(filepath, overwrite)
     # No date, which the file has anyway, so that equal models give equal bytes.
     metadata = {"keras_version": FORMAT_VERSION}
-    config = objects.serialize(model)
-    if not include_optimizer:
-        config.pop("compile_config", None)
-    _check_plain(config, model.name)
+    config = model_config(model, include_optimizer)
     assets = {path: obj.save_assets for path, obj in walk(model) if hasattr(obj, "save_assets")}
     write_archive(filepath, metadata, config, lambda file: write_weights(model, file), assets)
+
+
+def model_config(model, compiled=True):
+    """A model's structure, and how it is compiled, as plain data."""
+    config = objects.serialize(model)
+    if not compiled:
+        config.pop("compile_config", None)
+    _check_plain(config, model.name)
+    return config
 
 
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
@@ -74,7 +81,8 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     registered ones and `custom_objects`; nothing is imported or run.
 
     Args:
-        filepath: path of a `.keras` file.
+        filepath: path of a `.keras` file, or of a folder that `callbacks.OrbaxCheckpoint` wrote:
+            of one checkpoint, or of all, for the last one.
         custom_objects: dict from names to your classes and functions that the model uses.
         compile: whether to compile the model as it was.
         safe_mode: accepted for compatibility: code in files is never run.
@@ -85,23 +93,38 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
             weights don't fit its structure.
     """
     if not str(filepath).endswith(".keras"):
-        raise ValueError(
-            f"'{filepath}' has no known format: load_model reads '.keras' files."
-            + (" Old whole-model .h5 files are not supported yet." if _is_h5(filepath) else "")
-        )
+        if (folder := find_checkpoint(filepath)) is None:
+            raise ValueError(
+                f"'{filepath}' has no known format: load_model reads '.keras' files, and folders "
+                "with Orbax checkpoints."
+                + (" Old whole-model .h5 files are not supported yet." if _is_h5(filepath) else "")
+            )
+        checkpoint = Checkpoint(folder)
+        if checkpoint.about["config"] is None:
+            raise ValueError(
+                f"'{folder}' holds weights only. Make the model and use its `load_weights`."
+            )
+        model = _model_of(checkpoint.about["config"], folder, custom_objects, compile)
+        read_weights(model, checkpoint)
+        return model
     with Archive(filepath) as archive:
-        config = archive.json(CONFIG)
-        if not compile:
-            config.pop("compile_config", None)
-        try:
-            model = objects.deserialize(config, custom_objects)
-        except RecursionError:
-            raise ValueError(f"'{filepath}': {CONFIG} is nested too deeply.") from None
-        if not hasattr(model, "load_own_variables"):
-            raise ValueError(f"'{filepath}': {CONFIG} describes no model, but {shown(model)}.")
+        model = _model_of(archive.json(CONFIG), filepath, custom_objects, compile)
         with archive.weights() as source, WeightsFile(source, f"{filepath}/{WEIGHTS}") as weights:
             read_weights(model, weights)
         _load_assets(model, archive)
+    return model
+
+
+def _model_of(config, name, custom_objects, compile):
+    """The model that a config describes, without its weights."""
+    if not compile:
+        config.pop("compile_config", None)
+    try:
+        model = objects.deserialize(config, custom_objects)
+    except RecursionError:
+        raise ValueError(f"'{name}': {CONFIG} is nested too deeply.") from None
+    if not hasattr(model, "load_own_variables"):
+        raise ValueError(f"'{name}': {CONFIG} describes no model, but {shown(model)}.")
     return model
 
 

@@ -17,6 +17,7 @@ from ..core.naming import to_snake_case
 from ..core.scope import enter
 from ..core.variable import Variable
 from ._archive import Archive, atomic_write
+from ._orbax import Checkpoint, find_checkpoint
 
 # Instance attributes that lead to layers, but not as parts of what the file describes.
 _NOT_STATE = {"_arguments", "_inbound_nodes", "_layers", "_losses"}
@@ -92,13 +93,19 @@ def write_weights(model, file):
     import h5py
 
     with h5py.File(file, "w") as root:
-        for path, obj in walk(model):
-            group = root.create_group(f"{path}/vars" if path else "vars")
+        for path, obj, store in stores(model):
+            group = root.create_group(path)
             group.attrs["name"] = str(getattr(obj, "name", type(obj).__name__))
-            store = {}
-            obj.save_own_variables(store)
             for key, value in store.items():
                 _write(group, key, value)
+
+
+def stores(model):
+    """`(group, object, {name: variable or array})` of everything in a model that has a group."""
+    for path, obj in walk(model):
+        store = {}
+        obj.save_own_variables(store)
+        yield f"{path}/vars" if path else "vars", obj, store
 
 
 def _write(group, key, value):
@@ -390,7 +397,8 @@ def load_weights(model, filepath, skip_mismatch=False, **kwargs):
 
     Args:
         model: a built model or layer.
-        filepath: path of a `.weights.h5` or `.keras` file.
+        filepath: path of a `.weights.h5` or `.keras` file, or of a folder that
+            `callbacks.OrbaxCheckpoint` wrote: of one checkpoint, or of all, for the last one.
         skip_mismatch: whether to load what fits, and warn of the rest.
 
     Raises:
@@ -417,10 +425,13 @@ def open_weights(filepath):
             source = stack.enter_context(stack.enter_context(Archive(filepath)).weights())
         elif name.endswith(".weights.h5"):
             source = stack.enter_context(open(filepath, "rb"))
+        elif (folder := find_checkpoint(filepath)) is not None:
+            yield Checkpoint(folder)
+            return
         else:
             raise ValueError(
                 f"'{name}' has no known format: weights come from '.weights.h5' and '.keras' "
-                "files."
+                "files, and from folders with Orbax checkpoints."
                 + (" Old whole-model .h5 files are not supported yet." if "h5" in name else "")
             )
         yield stack.enter_context(WeightsFile(source, name))

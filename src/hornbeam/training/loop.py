@@ -205,13 +205,14 @@ class Runner:
         """
         self._began, self._reading, self._read = time.perf_counter(), 0.0, 0
         self._programs = {}  # of this epoch; a callback may have frozen a layer since the last one
-        events = _Events(callbacks, self.kind)
+        events, self._callbacks = _Events(callbacks, self.kind), callbacks
         self.fused = self.model.steps_per_execution
         if self.fused == "auto" or (self.fused == 1 and not callbacks.follow_steps(self.kind)):
             self.fused = None  # as many as take a moment
         stacked = self._stacked(source)
         start, count, results, before = 0, 0, None, None
-        batches, left = self._take(source, stacked, None if steps is None else steps - done)
+        with callbacks.reading(None):
+            batches, left = self._take(source, stacked, None if steps is None else steps - done)
         while left:
             events.begin(done)
             most = left if snapshots is None else snapshots.most(left)
@@ -222,7 +223,9 @@ class Runner:
                 # before anybody asks for results; no more than these two stacks are there.
                 jax.block_until_ready(before)
                 before, start = results, 0
-                batches, left = self._take(source, stacked, None if steps is None else steps - done)
+                wanted = None if steps is None else steps - done
+                with callbacks.reading(results):
+                    batches, left = self._take(source, stacked, wanted)
             if outputs is not None:
                 outputs.append(_joined(results, count))
             events.end(done, results, count)
@@ -297,7 +300,9 @@ class Runner:
                 return list(results.values())
 
             specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batches)
-            model._programs[key] = Program(step, variables, specs, self.fused or 1), log_names
+            with self._callbacks.compiling(self.kind):
+                program = Program(step, variables, specs, self.fused or 1)
+            model._programs[key] = program, log_names
         return model._programs[key]
 
     def _run_eagerly(self, state, batches, start, left):

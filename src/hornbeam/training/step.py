@@ -17,6 +17,7 @@ from jax.core import eval_jaxpr
 from ..core import masks
 from ..core.scope import enter, value_and_grad
 from ..data import unpack
+from ..layers._leaks import refuse_tracers
 from .compile import num_rows
 from .interrupts import uninterrupted
 from .state import array_of
@@ -191,6 +192,7 @@ def trace(step, variables, batch):
 
         specs = [jax.ShapeDtypeStruct(v.shape, v._array.dtype) for v in variables]
         closed, (_, results) = jax.make_jaxpr(pure, return_shape=True)(specs, batch)
+        refuse_tracers(closed.consts)
         missed = [v for v in (*unbound, *written) if v not in set(variables)]
         if not missed:
             function = functools.partial(eval_jaxpr, closed.jaxpr, closed.consts)
