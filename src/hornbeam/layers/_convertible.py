@@ -3,8 +3,8 @@
 from ..core.messages import expected
 from ..quantizers import QuantizationConfig
 from ._base import Layer
+from ._formats import FORMATS, quantize
 from ._lora import Lora, enable_lora
-from ._quantized import FORMATS, quantize
 from ._variants import variant
 from ._weights import WeightLayer
 
@@ -49,6 +49,18 @@ class ConvertibleLayer(WeightLayer):
             ValueError: if the layer isn't built, or is quantized already.
         """
         quantize(self, mode, type_check, config)
+
+    @property
+    def variable_serialization_spec(self):
+        weights = tuple(self.products) or (self.main_weight,)
+        spec: dict[str | None, list[str]] = {}
+        for mode in (None, *self.formats):
+            kept = FORMATS[mode].attributes if mode else lambda name: (name,)
+            names = [part for name in weights for part in kept(name)]
+            if hasattr(self, "bias_initializer"):  # comes behind the kernel, if that is kept
+                names.insert(names[0] == self.main_weight, "bias")
+            spec[mode] = list(dict.fromkeys(names))
+        return spec
 
     @property
     def formats_in_use(self):

@@ -76,6 +76,28 @@ class Product:
 
     # Weights as matrices, `[summed over, others]`.
 
+    def _rows_first(self, rank):
+        others = (axis for axis in range(rank) if axis not in self.summed)
+        return *self.summed, *others
+
+    def rows(self, weight):
+        """The weight as a matrix of which each row is multiplied with one input."""
+        turned = weight.transpose(self._rows_first(weight.ndim))
+        return turned.reshape(self.matrix_shape(weight.shape))
+
+    def from_rows(self, matrix, shape):
+        """The weight of this shape that `rows` was made from."""
+        order = self._rows_first(len(shape))
+        turned = matrix.reshape([shape[axis] for axis in order])
+        return turned.transpose([order.index(axis) for axis in range(len(shape))])
+
+    def input_rows(self, inputs):
+        """The inputs as a matrix `[any, inputs]`: what meets the rows of `rows`."""
+        names = self._named(self.inputs, inputs.ndim)
+        last = [names.index(self.weight[axis]) for axis in self.summed]
+        turned = jnp.moveaxis(inputs, last, range(-len(last), 0))
+        return turned.reshape(-1, math.prod(inputs.shape[axis] for axis in last))
+
     @property
     def is_turned(self):
         """Whether the weight is a matrix with the axis that is summed over last."""

@@ -45,18 +45,12 @@ def unlocked(layer):
 class Variant(WeightLayer):
     """What variants share: the order of their variables in files."""
 
-    def parts(self, name):
-        """The attributes, beside the weight itself, that hold what is kept of a weight."""
-        return ()
-
     def added(self):
         """The variables that files don't hold."""
         return ()
 
     def _saved_variables(self):
-        names = []
-        for name in self.products or (self.main_weight,):
-            names += [name, "bias", *self.parts(name)]
+        names = self.variable_serialization_spec[self.quantization_mode]
         found = [getattr(self, name, None) for name in names]
         found = dict.fromkeys(v for v in found if isinstance(v, Variable))
         known = {*found, *self.added()}

@@ -27,6 +27,11 @@ class WeightLayer(Layer):
     _plain = None
 
     @property
+    def variable_serialization_spec(self) -> dict[str | None, list[str]]:
+        """For each quantization mode, the attributes of the variables in the order of files."""
+        raise NotImplementedError
+
+    @property
     def class_name(self):
         """The name of the class in files."""
         return objects.class_name(self)
@@ -69,7 +74,7 @@ class WeightLayer(Layer):
             dtype=value.dtype.name,
             trainable=False,
             autocast=False,
-            name=name or attribute,
+            name=name or attribute.removeprefix("quantized_"),
         )
         setattr(self, attribute, variable)
 

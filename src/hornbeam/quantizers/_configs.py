@@ -30,6 +30,10 @@ class QuantizationConfig(Configurable):
         """The format as dtype policies write it, with its numbers."""
         return self.mode
 
+    def kept(self):
+        """What a quantized layer remembers of it."""
+        return self
+
     @staticmethod
     def weight_quantizer_or_default(config, default):
         """The config's quantizer for weights, or `default`."""
@@ -156,10 +160,13 @@ class _CalibratedConfig(QuantizationConfig):
 
     policy_mode = dtype_policy_string
 
-    def get_config(self):
+    def constructor_arguments(self):
         # Data, tokenizers and layers are needed once, for the calibration.
         gone = ("dataset", "tokenizer", "quantization_layer_structure")
-        return {**super().get_config(), **dict.fromkeys(gone)}
+        return {**super().constructor_arguments(), **dict.fromkeys(gone)}
+
+    def kept(self):
+        return self.clone()
 
 
 class GPTQConfig(_CalibratedConfig):
