@@ -108,6 +108,8 @@ class EinsumDense(ConvertibleLayer):
 
     def constructor_arguments(self):
         arguments = super().constructor_arguments()
+        if self.gptq_unpacked_column_size is None:
+            del arguments["gptq_unpacked_column_size"]
         return {**arguments, "activity_regularizer": self.activity_regularizer}
 
     def quantized_build(self, kernel_shape, mode, config=None):

@@ -5,6 +5,7 @@ from ..core import objects
 from ..quantizers._configs import resolve
 from ._calibrated import AWQ, GPTQ
 from ._float8 import Float8
+from ._lora import MSG_LORA
 from ._quantized import Int4, Int8
 from ._variants import unlocked, variant
 
@@ -54,6 +55,8 @@ def check(layer, mode, type_check=True):
             f"{owner} is quantized already: its policy is '{layer.dtype_policy.name}'; received "
             f"mode {mode!r}."
         )
+    if layer.lora_enabled and mode in ("gptq", "awq"):
+        raise NotImplementedError(MSG_LORA.format(owner=owner, mode=mode))
     if mode not in layer.formats:
         known = ", ".join(map(repr, layer.formats))
         raise NotImplementedError(f"{owner} can be quantized to {known}; received mode {mode!r}.")

@@ -2,8 +2,13 @@
 
 import jax.numpy as jnp
 
+from ..core.dtypes import is_float_dtype
 from ._arguments import positive_int
 from ._variants import Variant, unlocked, variant
+
+MSG_LORA = """\
+{owner}: LoRA doesn't go with {mode}, since saving would have to quantize the sum without the data \
+for it. Use int8 or int4."""
 
 
 class Lora(Variant):
@@ -39,6 +44,14 @@ class Lora(Variant):
             setattr(self, f"lora_{name}_{factor}", variable)
         weight = getattr(self, name)
         weight.trainable = weight.trainable_by_design = False
+
+    def _own_variables(self):
+        # The weight keeps its place before the others, though it isn't trained any more.
+        weight = getattr(self, self.main_weight)
+        own = super()._own_variables()
+        if not is_float_dtype(weight.dtype):
+            return own
+        return [weight, *(v for v in own if v is not weight)]
 
     def added(self):
         return self._factors()
@@ -111,7 +124,4 @@ def check(layer):
             f"Leave {constraint} out."
         )
     if layer.quantization_mode in ("gptq", "awq"):
-        raise NotImplementedError(
-            f"{owner}: LoRA doesn't go with {layer.quantization_mode}, since saving would have to "
-            "quantize the sum without the data for it. Use int8 or int4."
-        )
+        raise NotImplementedError(MSG_LORA.format(owner=owner, mode=layer.quantization_mode))

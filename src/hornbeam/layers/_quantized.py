@@ -59,9 +59,11 @@ class Quantized(Variant):
     def adopt(self, packed, floats):
         """Keep what was packed in the place of the weights, whose arrays are `floats`."""
         self._note_shapes(floats)
-        for parts in packed.values():
-            for attribute, value in parts.items():
-                self.set_weight(attribute, value)
+        parts = {part: value for parts in packed.values() for part, value in parts.items()}
+        order = (part for name in packed for part in self.attributes(name))  # that of files
+        for part in dict.fromkeys(order):
+            if part in parts:
+                self.set_weight(part, parts[part])
 
     def _note_shapes(self, floats):
         shapes = {name: tuple(weight.shape) for name, weight in floats.items()}

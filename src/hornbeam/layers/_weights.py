@@ -83,4 +83,4 @@ class WeightLayer(Layer):
         old = getattr(self, attribute, None)
         if isinstance(old, Variable):
             vars(self)["_weights"] = [v for v in self._weights if v is not old]
-            setattr(self, attribute, None)
+            delattr(self, attribute)
