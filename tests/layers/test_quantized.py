@@ -382,6 +382,22 @@ def test_classes_of_users(tmp_path):
     np.testing.assert_allclose(again(x), model(x), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("policy", ["int8_from_float32", "gptq/4/2_from_float32"])
+def test_inside_of_a_layer_that_is_traced(policy):
+    class Mine(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.inner = layers.Dense(3, dtype=policy)
+
+        def call(self, inputs):
+            return self.inner(inputs)
+
+    x = keras.Input((4,))
+    model = keras.Model(x, Mine()(x))
+    assert model(normal(2, 4)).shape == (2, 3)
+    assert np.all(np.isfinite(model.layers[1].inner.kernel_scale.numpy()))
+
+
 def test_a_build_of_ones_own():
     class Mine(layers.Dense):
         def build(self, input_shape):
@@ -511,6 +527,8 @@ def test_other_mistakes():
         small_model().quantize("int8", filter="one")
     with pytest.raises(NotImplementedError, match="LayerNormalization can't be quantized"):
         layers.LayerNormalization().quantize("int8")
+    with pytest.raises(ValueError, match=r"can't become 'int8_from_float32': call layer.quantize"):
+        dense().dtype_policy = "int8_from_float32"
     with pytest.raises(ValueError, match="quantization_config should be a QuantizationConfig"):
         layers.Dense(3, quantization_config=4)
     embedding = layers.Embedding(3, 4)

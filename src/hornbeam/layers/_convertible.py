@@ -1,5 +1,6 @@
 """Layers that can become variants: with quantized weights, or a low-rank addition to one."""
 
+from .. import dtype_policies
 from ..core.messages import expected
 from ..quantizers import QuantizationConfig
 from ._base import Layer
@@ -62,6 +63,8 @@ class ConvertibleLayer(WeightLayer):
             spec[mode] = list(dict.fromkeys(names))
         return spec
 
+    # The class, as it follows from the policy and from LoRA ---------------------------------------
+
     @property
     def formats_in_use(self):
         """The class that changes how weights are kept, as a tuple."""
@@ -75,6 +78,12 @@ class ConvertibleLayer(WeightLayer):
 
     @Layer.dtype_policy.setter
     def dtype_policy(self, policy):
+        policy = dtype_policies.get(policy)
+        if self.built and policy.quantization_mode != self.quantization_mode:
+            raise ValueError(
+                f"Layer '{self.path}' is built, so its dtype_policy can't become '{policy.name}': "
+                "call layer.quantize instead."
+            )
         Layer.dtype_policy.fset(self, policy)  # pyright: ignore[reportOptionalCall]
         if not self.built:
             changes = (Lora,) if self.lora_rank else ()

@@ -70,7 +70,9 @@ class Quantized(Variant):
         self._shapes = {**self._shapes, **shapes}
 
     def packed(self, name, array):
-        return self.pack(name, self.products[name], array, self.config)
+        # In a traced function (a layer built by its first call) this makes real arrays.
+        with jax.ensure_compile_time_eval():
+            return self.pack(name, self.products[name], array, self.config)
 
     def weight_shape(self, name):
         return self._shapes[name]

@@ -50,7 +50,8 @@ class Variant(WeightLayer):
         return ()
 
     def _saved_variables(self):
-        names = self.variable_serialization_spec[self.quantization_mode]
+        spec = self.variable_serialization_spec
+        names = spec.get(self.quantization_mode, spec[None])
         found = [getattr(self, name, None) for name in names]
         found = dict.fromkeys(v for v in found if isinstance(v, Variable))
         known = {*found, *self.added()}
