@@ -172,7 +172,7 @@ CASES = [
     Case("Cropping3D", {}, (4, 4, 4, 2), (1, 2, 3)),
     Case("Dense", {"units": 3}, (4,)),
     Case("Dense", {"units": 3, "activation": "tanh", "use_bias": False}, (5, 4), (1,)),
-    Case("Dense", {"units": 3, "lora_rank": 2, "lora_alpha": 3}, (4,)),
+    Case("Dense", {"units": 3, "lora_rank": 2}, (4,)),
     Case("Dense", {"units": 3, "dtype": "int8_from_float32"}, (4,)),
     Case("Dense", {"units": 3, "dtype": "int4/2_from_float32"}, (5, 4), (1,)),
     Case(

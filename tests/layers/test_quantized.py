@@ -356,6 +356,16 @@ def test_a_loaded_addition_can_be_trained_on(tmp_path):
     assert layer.weights[0].name == "kernel"
 
 
+def test_alpha_in_the_constructor():
+    # Keras forgets it when the layer is built.
+    layer = layers.Dense(3, lora_rank=2, lora_alpha=8, use_bias=False)
+    assert layer.weights == [] and layer.get_config()["lora_alpha"] == 8
+    layer.build((None, 4))
+    a, b = layer.trainable_variables
+    b.assign(normal(2, 3))
+    np.testing.assert_allclose(layer.whole("kernel") - layer.kernel, 4 * (a @ b), rtol=1e-4)
+
+
 def test_classes_of_users(tmp_path):
     @keras.saving.register_keras_serializable("tests")
     class Mine(layers.Dense):

@@ -49,7 +49,7 @@ class Lora(Variant):
         # The weight keeps its place before the others, though it isn't trained any more.
         weight = getattr(self, self.main_weight)
         own = super()._own_variables()
-        if not is_float_dtype(weight.dtype):
+        if weight is None or not is_float_dtype(weight.dtype):
             return own
         return [weight, *(v for v in own if v is not weight)]
 
