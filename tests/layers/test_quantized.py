@@ -9,6 +9,8 @@ import pytest
 
 import hornbeam as keras
 from hornbeam import layers, quantizers
+from hornbeam.layers._calibrated import Statistics
+from hornbeam.layers._formats import quantize
 
 rng = np.random.default_rng(0)
 
@@ -165,6 +167,21 @@ def test_gradient_of_inputs(name, config):
     product = functools.partial(jnp.einsum, layer.products["kernel"].equation)
     wanted = jax.grad(lambda x: jnp.sum(product(x, kernel) * weights))(x)
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+def test_a_number_out_of_range_is_nan(mode):
+    layer = layers.Embedding(5, 3)
+    layer.build()
+    layer.quantize(mode)
+    found = np.isnan(np.asarray(layer(np.array([4, 5, 0]))))
+    np.testing.assert_array_equal(found, [[False] * 3, [True] * 3, [False] * 3])
+
+
+def test_given_embeddings_are_quantized():
+    given = normal(5, 3)
+    layer = layers.Embedding(5, 3, weights=[given], dtype="int8_from_float32")
+    np.testing.assert_allclose(layer(np.arange(5)), given, atol=np.abs(given).max() / 254 * 1.01)
 
 
 def test_sums_of_integers_are_exact():
@@ -630,6 +647,42 @@ def test_calibrated_is_nearer_than_rounded(cls, options, tmp_path):
     model.save(tmp_path / "m.keras")
     again = keras.saving.load_model(tmp_path / "m.keras")
     np.testing.assert_array_equal(again(TOKENS), model(TOKENS))
+
+
+def optimal_rounding(matrix, hessian, bits, size):
+    """GPTQ as its paper derives it: by the inverse of what is left of the Hessian."""
+    matrix, rounded = matrix.copy(), np.zeros_like(matrix)
+    for i in range(matrix.shape[1]):
+        if i % size == 0:
+            group = matrix[:, i : i + size]
+            low = np.minimum(group.min(axis=1), 0)
+            scale = (np.maximum(group.max(axis=1), 0) - low) / (2**bits - 1)
+            zero = np.round(-low / scale)
+        q = np.clip(np.round(matrix[:, i] / scale) + zero, 0, 2**bits - 1)
+        rounded[:, i] = (q - zero) * scale
+        left = np.linalg.inv(hessian[i:, i:])
+        error = (matrix[:, i] - rounded[:, i]) / left[0, 0]
+        matrix[:, i:] -= np.outer(error, left[0])
+    return rounded
+
+
+@pytest.mark.parametrize(("bits", "size"), [(4, 4), (3, 10), (8, 3)])
+def test_gptq_is_optimal_rounding(bits, size):
+    x = normal(50, 10) @ normal(10, 10)
+    layer = layers.Dense(6)
+    layer(x)
+    kernel = layer.kernel.numpy()
+    statistics = Statistics(layer.products["kernel"])
+    for part in (x[:20], x[20:].reshape(5, 6, 10)):
+        statistics.add(jnp.asarray(part))
+    config = quantizers.GPTQConfig(None, None, weight_bits=bits, group_size=size)
+    quantize(layer, None, True, config, {"kernel": statistics})
+    hessian = x.T.astype("float64") @ x / 50
+    hessian += 0.01 * np.diag(hessian).mean() * np.eye(10)
+    wanted = optimal_rounding(kernel.T.astype("float64"), hessian, bits, size).T
+    found = layer.whole("kernel")
+    # A weight that lies in the middle may be rounded the other way, and then others follow.
+    assert np.mean(np.abs(found - wanted) < 1e-4) > 0.9
 
 
 def test_texts_and_structure_of_the_model():
