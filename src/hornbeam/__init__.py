@@ -16,6 +16,7 @@ from . import (
     models,
     ops,
     optimizers,
+    quantizers,
     random,
     regularizers,
     saving,
@@ -36,6 +37,7 @@ from .metrics import Metric
 from .models import Model, Sequential
 from .models._functional import Function
 from .optimizers import Optimizer
+from .quantizers import Quantizer
 from .regularizers import Regularizer
 
 
@@ -58,6 +60,7 @@ __all__ = [
     "Model",
     "Operation",
     "Optimizer",
+    "Quantizer",
     "Regularizer",
     "RematScope",
     "Sequential",
@@ -82,6 +85,7 @@ __all__ = [
     "name_scope",
     "ops",
     "optimizers",
+    "quantizers",
     "random",
     "regularizers",
     "remat",

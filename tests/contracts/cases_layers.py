@@ -204,6 +204,9 @@ CASES = [
     Case("Cropping3D", {}, (4, 4, 4, 2), (1, 2, 3)),
     Case("Dense", {"units": 3}, (4,)),
     Case("Dense", {"units": 3, "activation": "tanh", "use_bias": False}, (5, 4), (1,)),
+    Case("Dense", {"units": 3, "lora_rank": 2}, (4,)),
+    Case("Dense", {"units": 3, "dtype": "int8_from_float32"}, (4,)),
+    Case("Dense", {"units": 3, "dtype": "int4/2_from_float32"}, (5, 4), (1,)),
     Case(
         "DepthwiseConv1D",
         {"kernel_size": 3, "depth_multiplier": 2, "strides": 2, "dilation_rate": 2},
@@ -253,6 +256,7 @@ CASES = [
     ),
     Case("Embedding", {"input_dim": 7, "output_dim": 3}, (4,), (1,), top=7),
     Case("Embedding", {"input_dim": 7, "output_dim": 3, "mask_zero": True}, (4,), (1,), top=7),
+    Case("Embedding", {"input_dim": 7, "output_dim": 3, "lora_rank": 1}, (4,), (1,), top=7),
     Case("Flatten", {}, (2, 3, 4), ()),
     Case("Flatten", {"data_format": "channels_first"}, (2, 3, 4), (1,)),
     Case("GRU", {"units": 3}, (4, 2), (1,)),

@@ -120,10 +120,11 @@ def test_gradients_are_finite(case):
 
 @every_case
 def test_half_precision(case):
-    layer = case.make(layers, dtype="mixed_bfloat16")
+    policy = case.kwargs.get("dtype", "float32").replace("float32", "mixed_bfloat16")
+    layer = case.make(layers, dtype=policy)
     outputs = case.call(layer, training=True)
     assert all(y.dtype == jnp.bfloat16 for y in jax.tree.leaves(outputs))
-    assert {w.dtype for w in layer.weights} <= {"float32", "int32"}
+    assert {w.dtype for w in layer.weights} <= {"float32", "int32", "int8"}
     exact = built(case)
     layer.set_weights(exact.get_weights())
     assert_same(case.call(layer), case.call(exact), tolerance=0.1)

@@ -8,13 +8,6 @@ from hornbeam import layers
 from hornbeam.core.objects import register_keras_serializable
 
 
-@pytest.mark.parametrize("layer", [layers.Dense, lambda n, **kw: layers.Embedding(n, 2, **kw)])
-@pytest.mark.parametrize("argument", ["lora_rank", "quantization_config"])
-def test_unfinished_arguments_are_named(layer, argument):
-    with pytest.raises(NotImplementedError, match=argument):
-        layer(3, **{argument: 4})
-
-
 def test_renorm_is_unfinished():
     with pytest.raises(NotImplementedError, match="renorm"):
         layers.BatchNormalization(renorm=True)

@@ -367,14 +367,18 @@ def class_name(obj):
 
 def _named(thing, name, home=None):
     """The four keys that say what something is."""
-    if (override := home or getattr(thing, "_config_home", None)) is not None:
-        module, name, registered = override
-    elif (home := public_name(thing)) is not None:
-        module, name, registered = *home, None
-    else:
-        module = None if thing in _registered_names else thing.__module__
-        registered = get_registered_name(thing)
+    module, name, registered = home or home_of(thing, name)
     return {"module": module, "class_name": name, "config": None, "registered_name": registered}
+
+
+def home_of(thing, name=None):
+    """The module, class name and registered name that stand for something in configs."""
+    if (override := getattr(thing, "_config_home", None)) is not None:
+        return override
+    if (home := public_name(thing)) is not None:
+        return *home, None
+    module = None if thing in _registered_names else thing.__module__
+    return module, name or thing.__name__, get_registered_name(thing)
 
 
 def _function_config(function):

@@ -560,12 +560,16 @@ class Layer(Operation):
 
     def save_own_variables(self, store):
         """Put the layer's own variables into a dict-like store, under `"0"`, `"1"`, …."""
-        for i, variable in enumerate(self._own_variables()):
+        for i, variable in enumerate(self._saved_variables()):
             store[f"{i}"] = variable
+
+    def _saved_variables(self):
+        """The layer's own variables in the order of files."""
+        return self._own_variables()
 
     def load_own_variables(self, store):
         """Set the layer's own variables from what `save_own_variables` stored."""
-        own = self._own_variables()
+        own = self._saved_variables()
         if len(store.keys()) != len(own):
             hint = "" if self.built else " The layer is not built, so it has no variables yet."
             raise ValueError(

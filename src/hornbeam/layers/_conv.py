@@ -9,8 +9,9 @@ from ..core.tree import Ints
 from ..core.variable import Variable
 from ..initializers import InitializerLike
 from ..ops._conv import convolve
-from ._arguments import int_tuple, positive_int, refuse_unfinished, with_defaults
+from ._arguments import int_tuple, positive_int, with_defaults
 from ._base import Layer
+from ._convertible import ConvertibleLayer
 from ._input_spec import InputSpec
 
 
@@ -87,10 +88,11 @@ class WindowLayer(Layer):
         return self.activation(outputs)
 
 
-class BaseConv(WindowLayer):
+class BaseConv(ConvertibleLayer, WindowLayer):
     """Convolution over `rank` spatial axes: every output is a weighted sum of a window."""
 
     kernel: Variable = None  # pyright: ignore[reportAssignmentType]  # until it is built
+    formats = ()
 
     def __init__(
         self,
@@ -154,11 +156,7 @@ class BaseConv(WindowLayer):
         return self.padding
 
     def call(self, inputs):
-        return self._finish(self.convolution_op(inputs, self.kernel.value))
-
-    def enable_lora(self, rank, lora_alpha=None, a_initializer="he_uniform", b_initializer="zeros"):
-        """Not implemented yet."""
-        refuse_unfinished(self, lora_rank=rank)
+        return self._finish(self.convolution_op(inputs, self.whole("kernel")))
 
 
 def check_not_empty(layer, inputs, spatial, window):

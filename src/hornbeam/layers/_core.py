@@ -9,13 +9,15 @@ from ..core import dtypes, objects
 from ..core.messages import expected
 from ..core.variable import Variable
 from ..initializers import InitializerLike
-from ..ops._project import project
-from ._arguments import positive_int, refuse_unfinished
+from ._arguments import positive_int
 from ._base import Layer
+from ._convertible import ConvertibleLayer
 from ._input_spec import InputSpec
+from ._products import Product
+from ._variants import quantized_build
 
 
-class Dense(Layer):
+class Dense(ConvertibleLayer):
     """Every output is a weighted sum of all inputs: `activation(x @ kernel + bias)`.
 
     Args:
@@ -25,7 +27,9 @@ class Dense(Layer):
         kernel_initializer, bias_initializer: initial values.
         kernel_regularizer, bias_regularizer, activity_regularizer: penalties.
         kernel_constraint, bias_constraint: functions applied after every training step.
-        lora_rank, lora_alpha, quantization_config: not implemented yet.
+        lora_rank, lora_alpha: for a low-rank addition that is trained in the place of the kernel,
+            see `enable_lora`.
+        quantization_config: how the kernel is quantized if the dtype says that it is.
 
     Shapes: `(batch, …, features)` to `(batch, …, units)`.
 
@@ -37,7 +41,7 @@ class Dense(Layer):
     """
 
     kernel: Variable = None  # pyright: ignore[reportAssignmentType]  # until it is built
-    variable_serialization_spec = {None: ["kernel", "bias"]}
+    products = {"kernel": Product("...i,io->...o")}
 
     def __init__(
         self,
@@ -56,8 +60,13 @@ class Dense(Layer):
         quantization_config=None,
         **kwargs,
     ):
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        refuse_unfinished(self, lora_rank=lora_rank, quantization_config=quantization_config)
+        super().__init__(
+            activity_regularizer=activity_regularizer,
+            lora_rank=lora_rank,
+            lora_alpha=lora_alpha,
+            quantization_config=quantization_config,
+            **kwargs,
+        )
         self.units = positive_int("Dense's units", units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -67,9 +76,6 @@ class Dense(Layer):
         self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
-        self.lora_rank = lora_rank
-        self.lora_alpha = lora_alpha
-        self.quantization_config = quantization_config
         self.input_spec = InputSpec(min_ndim=2)
         self.supports_masking = True
 
@@ -94,21 +100,23 @@ class Dense(Layer):
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
 
     def call(self, inputs, training=None):
-        outputs = project(inputs, self.kernel.value)
+        outputs = self.multiply(inputs, "kernel")
         if self.bias is not None:
             outputs = outputs + self.bias.value
         return self.activation(outputs)
 
-    def enable_lora(self, rank, lora_alpha=None, a_initializer="he_uniform", b_initializer="zeros"):
-        """Not implemented yet."""
-        refuse_unfinished(self, lora_rank=rank)
-
     def quantized_build(self, kernel_shape, mode, config=None):
-        """Not implemented yet."""
-        refuse_unfinished(self, quantization_mode=mode)
+        """Make the variables of a quantized kernel, for a `build` that makes no others.
+
+        Args:
+            kernel_shape: the kernel's shape.
+            mode: the layer's quantization mode.
+            config: the `QuantizationConfig`, by default that of the layer.
+        """
+        quantized_build(self, "kernel", kernel_shape, mode, config)
 
 
-class Embedding(Layer):
+class Embedding(ConvertibleLayer):
     """Looks up a trained vector for every integer.
 
     Args:
@@ -119,7 +127,7 @@ class Embedding(Layer):
         embeddings_constraint: function applied after every training step.
         mask_zero: whether 0 means padding, which later layers shall skip.
         weights: list of one array, the initial vectors.
-        lora_rank, lora_alpha, quantization_config: not implemented yet.
+        lora_rank, lora_alpha, quantization_config: as in `Dense`.
 
     Shapes: any, `(batch, …)` to `(batch, …, output_dim)`. Integers outside give `nan`.
 
@@ -133,7 +141,9 @@ class Embedding(Layer):
     """
 
     embeddings: Variable = None  # pyright: ignore[reportAssignmentType]  # until it is built
-    variable_serialization_spec = {None: ["embeddings"]}
+    products = {"embeddings": Product("...d,nd->...n", packed="d")}
+    main_weight = "embeddings"
+    formats = ("int8", "int4")
 
     def __init__(
         self,
@@ -151,17 +161,18 @@ class Embedding(Layer):
     ):
         kwargs.pop("input_length", None)  # said in old models, and never used
         # Casting to half precision would merge neighbouring integers given as floats.
-        super().__init__(**{"autocast": False, **kwargs})
-        refuse_unfinished(self, lora_rank=lora_rank, quantization_config=quantization_config)
+        super().__init__(
+            lora_rank=lora_rank,
+            lora_alpha=lora_alpha,
+            quantization_config=quantization_config,
+            **{"autocast": False, **kwargs},
+        )
         self.input_dim = positive_int("Embedding's input_dim", input_dim)
         self.output_dim = positive_int("Embedding's output_dim", output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)
         self.mask_zero = mask_zero
-        self.lora_rank = lora_rank
-        self.lora_alpha = lora_alpha
-        self.quantization_config = quantization_config
         self.supports_masking = mask_zero
         self._initial_weights = weights
 
@@ -179,24 +190,25 @@ class Embedding(Layer):
     def call(self, inputs):
         if not dtypes.is_int_dtype(inputs.dtype):
             inputs = inputs.astype("int32")
-        return jnp.take(self.embeddings.value, inputs, axis=0)
+        return self.look_up(inputs, "embeddings")
 
     def compute_mask(self, inputs, mask=None):
         return jnp.not_equal(inputs, 0) if self.mask_zero else None
 
     def constructor_arguments(self):
         # `weights` is a property of every layer; files hold the values elsewhere.
-        cls = type(self)
-        names = [n for n in objects.constructor_parameters(cls) if n != "weights"]
-        return {name: getattr(self, name) for name in (*names, "activity_regularizer")}
-
-    def enable_lora(self, rank, lora_alpha=None, a_initializer="he_uniform", b_initializer="zeros"):
-        """Not implemented yet."""
-        refuse_unfinished(self, lora_rank=rank)
+        arguments = {k: v for k, v in super().constructor_arguments().items() if k != "weights"}
+        return {**arguments, "activity_regularizer": self.activity_regularizer}
 
     def quantized_build(self, embeddings_shape, mode, config=None):
-        """Not implemented yet."""
-        refuse_unfinished(self, quantization_mode=mode)
+        """Make the variables of quantized embeddings, for a `build` that makes no others.
+
+        Args:
+            embeddings_shape: the embeddings' shape.
+            mode: the layer's quantization mode.
+            config: the `QuantizationConfig`, by default that of the layer.
+        """
+        quantized_build(self, "embeddings", embeddings_shape, mode, config)
 
 
 class ReversibleEmbedding(Embedding):
@@ -248,6 +260,9 @@ class ReversibleEmbedding(Embedding):
             **kwargs,
         )
         self.tie_weights = tie_weights
+        if not tie_weights:
+            back = Product("...d,dn->...n", packed="d")
+            self.products = {**self.products, "reverse_embeddings": back}
         self.reverse_dtype = reverse_dtype
         self.logit_soft_cap = logit_soft_cap
 
@@ -266,16 +281,13 @@ class ReversibleEmbedding(Embedding):
         if not reverse:
             return super().call(inputs)
         dtype = dtypes.numpy_dtype(self.reverse_dtype or self.compute_dtype)
-        kernel = self.embeddings.value.T if self.tie_weights else self.reverse_embeddings.value
-        logits = project(inputs.astype(dtype), kernel.astype(dtype))
+        name = "embeddings" if self.tie_weights else "reverse_embeddings"
+        logits = self.multiply(inputs.astype(dtype), name).astype(dtype)
         cap = self.logit_soft_cap
         return logits if cap is None else cap * jnp.tanh(logits / cap)
 
     def compute_mask(self, inputs, mask=None):
         return super().compute_mask(inputs) if dtypes.is_int_dtype(inputs.dtype) else mask
-
-    def constructor_arguments(self):
-        return {**super().constructor_arguments(), "quantization_config": self.quantization_config}
 
 
 class Identity(Layer):

@@ -3,18 +3,16 @@
 import copy
 import re
 
-import jax.numpy as jnp
-
 from .. import activations, constraints, initializers, regularizers
 from ..core.messages import expected
 from ..core.variable import Variable
 from ..initializers import InitializerLike, VarianceScaling
-from ..ops._project import project
-from ._arguments import refuse_unfinished
-from ._base import Layer
+from ._convertible import ConvertibleLayer
+from ._products import Product
+from ._variants import quantized_build
 
 
-class EinsumDense(Layer):
+class EinsumDense(ConvertibleLayer):
     """Sums of products over named axes: `activation(einsum(equation, x, kernel) + bias)`.
 
     Args:
@@ -28,7 +26,9 @@ class EinsumDense(Layer):
             over as inputs, the kernel's others as outputs.
         kernel_regularizer, bias_regularizer: penalties.
         kernel_constraint, bias_constraint: functions applied after every training step.
-        lora_rank, lora_alpha, gptq_unpacked_column_size, quantization_config: not implemented yet.
+        lora_rank, lora_alpha, quantization_config: as in `Dense`.
+        gptq_unpacked_column_size: in the config of a layer quantized by GPTQ, the number of columns
+            of its kernel as a matrix.
 
     Example:
 
@@ -40,7 +40,6 @@ class EinsumDense(Layer):
     """
 
     kernel: Variable = None  # pyright: ignore[reportAssignmentType]  # until it is built
-    variable_serialization_spec = {None: ["kernel", "bias"]}
 
     def __init__(
         self,
@@ -60,8 +59,12 @@ class EinsumDense(Layer):
         quantization_config=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        refuse_unfinished(self, lora_rank=lora_rank, quantization_config=quantization_config)
+        super().__init__(
+            lora_rank=lora_rank,
+            lora_alpha=lora_alpha,
+            quantization_config=quantization_config,
+            **kwargs,
+        )
         self.equation = equation
         self.output_shape = (
             tuple(output_shape) if isinstance(output_shape, (list, tuple)) else (output_shape,)
@@ -74,11 +77,9 @@ class EinsumDense(Layer):
         self.bias_regularizer = regularizers.get(bias_regularizer)
         self.kernel_constraint = constraints.get(kernel_constraint)
         self.bias_constraint = constraints.get(bias_constraint)
-        self.lora_rank = lora_rank
-        self.lora_alpha = lora_alpha
         self.gptq_unpacked_column_size = gptq_unpacked_column_size
-        self.quantization_config = quantization_config
         self._plan = _Equation(equation, self.output_shape, bias_axes)
+        self.products = {"kernel": Product("".join(equation.split()))}
 
     def build(self, input_shape):
         sizes = self._plan.sizes(self.path, input_shape)
@@ -100,25 +101,20 @@ class EinsumDense(Layer):
             )
 
     def call(self, inputs, training=None):
-        if self._plan.summed:
-            outputs = project(inputs, self.kernel.value, self._plan.summed)
-        else:
-            outputs = jnp.einsum(self.equation, inputs, self.kernel.value)
+        outputs = self.multiply(inputs, "kernel")
         if self.bias is not None:
             outputs = outputs + self.bias.value
         return self.activation(outputs)
 
     def constructor_arguments(self):
         arguments = super().constructor_arguments()
+        if self.gptq_unpacked_column_size is None:
+            del arguments["gptq_unpacked_column_size"]
         return {**arguments, "activity_regularizer": self.activity_regularizer}
 
-    def enable_lora(self, rank, lora_alpha=None, a_initializer="he_uniform", b_initializer="zeros"):
-        """Not implemented yet."""
-        refuse_unfinished(self, lora_rank=rank)
-
     def quantized_build(self, kernel_shape, mode, config=None):
-        """Not implemented yet."""
-        refuse_unfinished(self, quantization_mode=mode)
+        """Make the variables of a quantized kernel, as in `Dense`."""
+        quantized_build(self, "kernel", kernel_shape, mode, config)
 
 
 _LEFT = re.compile(r"\.\.\.([a-zA-Z]+),([a-zA-Z]+)->\.\.\.([a-zA-Z]*)")
@@ -152,11 +148,6 @@ class _Equation:
                     f"EinsumDense's equation {equation!r}: the size of the kernel's axis '{name}' "
                     "is unknown, since neither the inputs nor the outputs have such an axis."
                 )
-        # How many axes are summed over, if they are the inputs' last and the kernel's first ones.
-        n = sum(name not in self.outputs for name in self.inputs)
-        rows, summed = self.inputs[:-n], self.inputs[-n:]
-        ordered = self.kernel[:n] == summed and self.outputs == rows + self.kernel[n:]
-        self.summed = n if ordered and not self.elided_right else 0
         # The batch comes first and has no size, unless the ellipsis stands for it.
         self.sized = self.outputs if left else self.outputs[1:]
         if len(output_shape) != len(self.sized):

@@ -23,6 +23,7 @@ from ..training.compile import Compiled
 from ..training.step import default_predict_step, default_test_step, default_train_step
 from ._functional import Function, with_own_inputs
 from ._graph_config import build_functional, functional_config
+from ._quantize import quantize_model
 from ._summary import print_summary
 
 _MSG_NOT_COMPILED = """\
@@ -714,12 +715,42 @@ class Model(Layer):
         raise NotImplementedError("Model.export is not implemented yet.")
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
-        """Not there yet."""
-        raise NotImplementedError("Model.quantize is not implemented yet.")
+        """Quantize the weights of all layers that can be; a warning names those that can't.
+
+        Args:
+            mode: `"int8"`, `"int4"` or `"float8"`; `"gptq"` and `"awq"` need a config.
+            config: a `QuantizationConfig` in place of the mode.
+            filters: which layers: a regular expression that is searched for in their names, a list
+                of those, or a function of a layer.
+            type_check: whether layers of classes of your own are left as they are.
+
+        Raises:
+            ValueError: if the model isn't built, or a layer is quantized already; nothing is
+                changed then.
+
+        Example:
+
+        >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16)])
+        >>> model.quantize("int8")
+        >>> model.layers[0].kernel.dtype
+        'int8'
+        """
+        type_check = kwargs.pop("type_check", True)
+        if kwargs:
+            raise unknown_keywords("quantize", kwargs, ("mode", "config", "filters", "type_check"))
+        quantize_model(self, mode, config, filters, type_check)
 
     def get_quantization_layer_structure(self, mode=None):
-        """Not there yet."""
-        raise NotImplementedError("Quantization is not implemented yet.")
+        """Which layers GPTQ and AWQ calibrate; models that know it override this.
+
+        Args:
+            mode: `"gptq"` or `"awq"`.
+
+        Returns:
+            A dict with the lists `"pre_block_layers"` (such as an embedding) and
+            `"sequential_blocks"`, or `None`.
+        """
+        return None
 
     def to_json(self, **kwargs):
         """The structure as a JSON text; `keras.models.model_from_json` reads it."""

@@ -6,6 +6,7 @@ import shutil
 
 import jax
 
+from ..core import objects
 from ..core.messages import missing_package
 from ..core.symbolic import KerasTensor
 
@@ -42,7 +43,7 @@ def summary_text(
         table.columns[i].ratio = share
     for depth, layer in _rows(model, expand_nested, layer_range):
         row = [
-            "  " * depth + f"{layer.name} ({type(layer).__name__})",
+            "  " * depth + f"{layer.name} ({objects.class_name(layer)})",
             _output_shape(layer),
             f"{layer.count_params():,}" if layer.built else "0 (unbuilt)",
         ]

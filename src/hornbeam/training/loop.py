@@ -287,7 +287,7 @@ class Runner:
         """The compiled program for such batches, compiled if it is the first time."""
         model = self.model
         variables = known_variables(model, self.kind)
-        key = self.kind, key, tuple(v.trainable for v in variables)
+        key = self.kind, key, tuple((id(v), v.trainable) for v in variables)
         if key not in model._programs:
             log_names = []
 
