@@ -18,6 +18,7 @@ class Case:
     top: integer inputs are drawn from `0 … top - 1`; `None` means float inputs.
     spread: whether several inputs are arguments of their own, not a list.
     options: further arguments of the call.
+    drawn: whether it draws other random numbers than Keras does; tests/against/test_augment.py.
     """
 
     layer: str
@@ -27,6 +28,7 @@ class Case:
     top: int | None = None
     spread: bool = False
     options: dict = dataclasses.field(default_factory=dict)
+    drawn: bool = False
 
     def __str__(self):
         shown = ",".join(f"{k}={v}" for k, v in {**self.kwargs, **self.options}.items())
@@ -385,6 +387,60 @@ CASES = [
     Case("ZeroPadding2D", {"padding": (1, 2)}, (4, 3, 2), (1, 2)),
     Case("ZeroPadding2D", {"padding": 1, "data_format": "channels_first"}, (2, 4, 3), (2, 3)),
     Case("ZeroPadding3D", {}, (2, 3, 2, 2), (1, 2, 3)),
+    Case("CenterCrop", {"height": 3, "width": 4}, (5, 6, 2), (1, 2)),
+    Case("CenterCrop", {"height": 3, "width": 9, "data_format": "channels_first"}, (2, 5, 6)),
+    Case("MaxNumBoundingBoxes", {"max_number": 3, "fill_value": 0}, (5, 6, 2), (1, 2)),
+    Case("RandomCrop", {"height": 3, "width": 4, "seed": 1}, (5, 6, 2), (1, 2), drawn=True),
+    Case("RandomElasticTransform", {"factor": (1.0, 1.0), "seed": 1}, (8, 9, 2), drawn=True),
+    Case("RandomFlip", {"seed": 1}, (5, 6, 2), (1, 2), drawn=True),
+    Case(
+        "RandomFlip", {"mode": "vertical", "data_format": "channels_first"}, (2, 5, 6), drawn=True
+    ),
+    Case("RandomPerspective", {"factor": (1.0, 1.0), "seed": 1}, (5, 6, 2), (1, 2), drawn=True),
+    Case("RandomRotation", {"factor": (0.1, 0.1)}, (5, 6, 2), (1, 2), drawn=True),
+    Case(
+        "RandomRotation",
+        {"factor": 0.3, "fill_mode": "constant", "interpolation": "nearest", "seed": 1},
+        (5, 6, 2),
+        drawn=True,
+    ),
+    Case(
+        "RandomShear",
+        {"x_factor": (0.2, 0.2), "y_factor": (0.1, 0.1)},
+        (5, 6, 2),
+        (1, 2),
+        drawn=True,
+    ),
+    Case(
+        "RandomTranslation",
+        {"height_factor": (0.1, 0.1), "width_factor": (-0.2, -0.2), "fill_mode": "wrap"},
+        (5, 6, 2),
+        (1, 2),
+        drawn=True,
+    ),
+    Case(
+        "RandomTranslation",
+        {"height_factor": 0.3, "width_factor": 0.0, "data_format": "channels_first", "seed": 1},
+        (2, 5, 6),
+        drawn=True,
+    ),
+    Case(
+        "RandomZoom",
+        {"height_factor": (0.2, 0.2), "fill_mode": "nearest"},
+        (5, 6, 2),
+        (1, 2),
+        drawn=True,
+    ),
+    Case(
+        "RandomZoom", {"height_factor": 0.2, "width_factor": 0.3, "seed": 1}, (5, 6, 2), drawn=True
+    ),
+    Case("Resizing", {"height": 4, "width": 9}, (5, 6, 2), (1, 2)),
+    Case(
+        "Resizing",
+        {"height": 4, "width": 9, "pad_to_aspect_ratio": True, "interpolation": "bicubic"},
+        (5, 6, 2),
+        (1, 2),
+    ),
 ]
 
 # Classes without a row, and why.
