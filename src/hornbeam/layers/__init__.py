@@ -15,6 +15,10 @@ from ._attention import (
     GroupQueryAttention,
     MultiHeadAttention,
 )
+from ._audio import (
+    MelSpectrogram,
+    STFTSpectrogram,
+)
 from ._base import (
     Layer,
 )
@@ -76,6 +80,15 @@ from ._image_geometry import (
     RandomShear,
     RandomTranslation,
     RandomZoom,
+)
+from ._image_mixing import (
+    CutMix,
+    MixUp,
+    RandomErasing,
+)
+from ._image_policies import (
+    AugMix,
+    RandAugment,
 )
 from ._image_sizes import (
     CenterCrop,
@@ -209,6 +222,7 @@ __all__ = [
     "AdditiveAttention",
     "AlphaDropout",
     "Attention",
+    "AugMix",
     "AutoContrast",
     "Average",
     "AveragePooling1D",
@@ -236,6 +250,7 @@ __all__ = [
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
+    "CutMix",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
@@ -281,7 +296,9 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
+    "MelSpectrogram",
     "Minimum",
+    "MixUp",
     "MultiHeadAttention",
     "Multiply",
     "Normalization",
@@ -289,12 +306,14 @@ __all__ = [
     "Permute",
     "Pipeline",
     "RMSNormalization",
+    "RandAugment",
     "RandomBrightness",
     "RandomColorDegeneration",
     "RandomColorJitter",
     "RandomContrast",
     "RandomCrop",
     "RandomElasticTransform",
+    "RandomErasing",
     "RandomFlip",
     "RandomGaussianBlur",
     "RandomGrayscale",
@@ -314,6 +333,7 @@ __all__ = [
     "Reshape",
     "Resizing",
     "ReversibleEmbedding",
+    "STFTSpectrogram",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",

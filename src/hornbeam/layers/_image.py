@@ -187,6 +187,9 @@ class ImageLayer(Layer):
         """Labels changed with the images."""
         if transformation is None and self.trains_only:
             return labels
+        labels = array(labels)
+        if len(transformation["input_shape"]) == 3:
+            return self._labels(labels[None], transformation)[0]
         return self._labels(labels, transformation)
 
     def transform_bounding_boxes(self, bounding_boxes, transformation=None, training=True):
