@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import objects, settings
+from ..core import objects, rng, settings
 from ..core.messages import expected
 from ..core.rng import SeedGenerator, draw_seed
 from ..ops._boxes import clipped, corners, format_parts, from_corners, mapped, without
@@ -309,14 +309,15 @@ def as_tuple(value):
     return tuple(value) if isinstance(value, list) else value
 
 
-def uniform(key, shape, bounds):
+def uniform(key, shape, bounds=(0.0, 1.0)):
     """Numbers spread evenly over `bounds`, a pair."""
-    return jax.random.uniform(key, shape, "float32", *bounds)
+    low, high = bounds
+    return low + rng.uniform(key, shape) * (high - low)
 
 
 def chosen(key, count, bounds):
     """`[count]` booleans: each image has a chance of its own, drawn from `bounds`."""
-    chance, place = jax.random.uniform(key, (2, count))
+    chance, place = rng.uniform(key, (2, count))
     return place < bounds[0] + chance * (bounds[1] - bounds[0])
 
 

@@ -346,7 +346,7 @@ class RandomHue(_RandomColour):
 
     def _draw(self, key, count, size):
         keys = jax.random.split(key)
-        sign = jnp.where(jax.random.bernoulli(keys[0], 0.5, (count,)), 0.5, -0.5)
+        sign = jnp.where(uniform(keys[0], (count,)) < 0.5, 0.5, -0.5)
         return {"factor": sign * uniform(keys[1], (count,), self.factor)}
 
     def _pixels(self, images, transformation):
@@ -407,7 +407,7 @@ class RandomGrayscale(RandomImageLayer):
         self.factor = factor
 
     def _draw(self, key, count, size):
-        return {"apply_grayscale": jax.random.bernoulli(key, self.factor, (count,))}
+        return {"apply_grayscale": uniform(key, (count,)) < self.factor}
 
     def _pixels(self, images, transformation):
         grey = rgb_to_grayscale(images, _LAST)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..core.messages import expected, one_of
+from ..core.rng import normal
 from ..ops._boxes import without
 from ..ops._filters import filtered, gaussian
 from ..ops._geometry import displace, frames, project
@@ -52,7 +53,7 @@ class RandomFlip(RandomImageLayer):
 
     def _draw(self, key, count, size):
         allowed = jnp.array(["horizontal" in self.mode, "vertical" in self.mode])
-        return {"flips": jax.random.bernoulli(key, 0.5, (count, 2)) & allowed}
+        return {"flips": (uniform(key, (count, 2)) < 0.5) & allowed}
 
     def _pixels(self, images, transformation):
         return self._mask(images, transformation)
@@ -218,7 +219,7 @@ class RandomZoom(_Warp):
             self._columns = factor_range("RandomZoom's width_factor", width_factor, -1, 1, True)
 
     def _draw(self, key, count, size):
-        shares = jax.random.uniform(key, (2, count))
+        shares = uniform(key, (2, count))
         (low, high), columns = self._rows, self._columns
         height = 1 + low + shares[0] * (high - low)
         if columns is None:
@@ -274,7 +275,7 @@ class RandomTranslation(_Warp):
 
     def _draw(self, key, count, size):
         low, high = jnp.array([self._columns, self._rows], "float32").T
-        share = low + jax.random.uniform(key, (count, 2)) * (high - low)
+        share = low + uniform(key, (count, 2)) * (high - low)
         return {"translations": share * jnp.array([size[1], size[0]])}
 
     def _sources(self, transformation, size):
@@ -323,7 +324,7 @@ class RandomShear(_Warp):
 
     def _draw(self, key, count, size):
         low, high = jnp.array([self.x_factor, self.y_factor], "float32").T
-        return {"shear_factor": low + jax.random.uniform(key, (count, 2)) * (high - low)}
+        return {"shear_factor": low + uniform(key, (count, 2)) * (high - low)}
 
     def _sources(self, transformation, size):
         x, y = jnp.moveaxis(transformation["shear_factor"], -1, 0)
@@ -456,7 +457,7 @@ class RandomElasticTransform(RandomImageLayer):
             kernel = gaussian(taps, jnp.maximum(sigma, 1e-3))  # of 0, all would be NaN
             return alpha * sigma * filtered(noise, (kernel, kernel), -2)
 
-        noise = jax.random.normal(keys[1], (count, 2, *size))
+        noise = normal(keys[1], (count, 2, *size))
         apply = chosen(keys[2], count, self.factor)
         scale = jnp.where(apply, scale, 0)
         return {"distances": jax.vmap(distance)(noise, scale)}

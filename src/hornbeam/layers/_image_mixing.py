@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core.messages import expected
+from ..core.rng import normal
 from ..ops._boxes import clipped, without
 from ..ops._convert import floats
 from ._image import (
@@ -69,7 +70,7 @@ class RandomErasing(RandomImageLayer):
         keys = jax.random.split(key, 4)
         limits = jnp.array(size)
         sides = jnp.round(limits * jnp.sqrt(uniform(keys[0], (count, 2), self.scale)))
-        starts = jnp.floor(jax.random.uniform(keys[1], (count, 2)) * (limits - sides + 1))
+        starts = jnp.floor(uniform(keys[1], (count, 2)) * (limits - sides + 1))
         return {
             "apply_erasing": chosen(keys[2], count, self.factor),
             "batch_masks": _rectangles(starts, starts + sides, size),
@@ -79,7 +80,7 @@ class RandomErasing(RandomImageLayer):
     def _pixels(self, images, transformation):
         low, high = self.value_range
         if self.fill_value is None:
-            noise = jax.random.normal(transformation["fill_key"], images.shape)
+            noise = normal(transformation["fill_key"], images.shape)
             fill = jnp.clip(noise, 0, 1) * (high - low) + low
         else:
             fill = jnp.clip(jnp.asarray(self.fill_value, images.dtype), low, high)
@@ -201,7 +202,7 @@ class CutMix(_Mixing):
         own = beta(keys[1], spread, count)
         limits = jnp.array(size)
         sides = jnp.floor(limits * jnp.sqrt(1 - own)[:, None])
-        starts = jnp.floor(jax.random.uniform(keys[2], (count, 2)) * limits - sides / 2)
+        starts = jnp.floor(uniform(keys[2], (count, 2)) * limits - sides / 2)
         stops = jnp.clip(starts + sides, 0, limits)
         starts = jnp.clip(starts, 0, limits)
         return {
