@@ -351,7 +351,7 @@ class RandomHue(_RandomColour):
 
     def _pixels(self, images, transformation):
         hue, saturation, value = jnp.split(rgb_to_hsv(self._scaled(images, 1), _LAST), 3, -1)
-        hue = (hue + per_image(transformation["factor"])) % 1
+        hue = hue + per_image(transformation["factor"])  # a place on the circle
         colours = jnp.concatenate([hue, saturation, value], -1)
         return self._unscaled(hsv_to_rgb(colours, _LAST), 1)
 
