@@ -222,6 +222,24 @@ def test_boxes(name, kwargs, allowed):
     np.testing.assert_array_equal(result["labels"], expected["labels"])
 
 
+def test_helpers_of_moving_layers():
+    point, maps = (np.array([5.0]), np.array([7.0])), np.array([[1, 0.1, 2, 0.2, 1, 3, 0.01, 0.02]])
+    boxes = jax.tree.map(jnp.asarray, BOXES)
+    ends = (jnp.array([float(n)]) for n in (5, 1, 6, 2))
+    calls = [
+        lambda p: p.RandomShear(0.1).get_transformed_x_y(*point, maps),
+        lambda p: p.RandomTranslation(0.1, 0.1).get_transformed_x_y(*point, maps[0]),
+        lambda p: p.RandomShear(0.1).get_shifted_bbox(boxes, np.array([1.0]), np.array([2.0])),
+        lambda p, ends=tuple(ends): p.RandomZoom(0.1).get_clipped_bbox(boxes, *ends),
+        lambda p: p.RandomElasticTransform().get_elastic_transform_params(40, 50, 0.5),
+    ]
+    for call in calls:
+        ours, theirs = jax.tree.leaves(call(layers)), jax.tree.leaves(call(real.layers))
+        for a, b in zip(ours, theirs, strict=True):
+            assert np.shape(a) == np.shape(b)
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
 def test_a_dict_passes_through_alike():
     data = {"images": BYTES, "bounding_boxes": BOXES, "labels": np.eye(2, 3, dtype="float32")}
     data |= {"segmentation_masks": MASK, "targets": np.array([5, 6])}

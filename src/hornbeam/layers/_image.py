@@ -2,6 +2,7 @@
 
 import functools
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -109,7 +110,7 @@ class ImageLayer(Layer):
         """Masks `[b, h, w, c]`, moved like the pixels."""
         return masks
 
-    def _plane(self, transformation, size):
+    def _plane(self, transformation, size) -> Any:
         """Where points go: matrices `[b, 3, 3]` for columns `(x, y, 1)`, and the new size.
 
         `None` if all stays in its place.
@@ -173,7 +174,7 @@ class ImageLayer(Layer):
             drawn = self._draw(key, x.shape[0], tuple(x.shape[1:3]))
         return {**drawn, "input_shape": tuple(array(images).shape)}
 
-    def transform_images(self, images, transformation=None, training=True):
+    def transform_images(self, images, transformation: Any = None, training=True):
         """Images changed as `get_random_transformation` says."""
         images = array(images)
         keep = self.keeps_integers and jnp.issubdtype(images.dtype, jnp.integer)
@@ -183,7 +184,7 @@ class ImageLayer(Layer):
         x, restore = self._batched(images)
         return as_pixels(restore(self._pixels(widened(x), transformation)), dtype)
 
-    def transform_labels(self, labels, transformation=None, training=True):
+    def transform_labels(self, labels, transformation: Any = None, training=True):
         """Labels changed with the images."""
         if transformation is None and self.trains_only:
             return labels
@@ -192,7 +193,7 @@ class ImageLayer(Layer):
             return self._labels(labels[None], transformation)[0]
         return self._labels(labels, transformation)
 
-    def transform_bounding_boxes(self, bounding_boxes, transformation=None, training=True):
+    def transform_bounding_boxes(self, bounding_boxes, transformation: Any = None, training=True):
         """Boxes moved with the images."""
         if self.bounding_box_format is None:
             raise ValueError(
@@ -216,7 +217,9 @@ class ImageLayer(Layer):
         boxes = from_corners(boxes, self.bounding_box_format, *size)
         return {**bounding_boxes, "boxes": boxes, "labels": labels}
 
-    def transform_segmentation_masks(self, segmentation_masks, transformation=None, training=True):
+    def transform_segmentation_masks(
+        self, segmentation_masks, transformation: Any = None, training=True
+    ):
         """Masks moved with the images."""
         if transformation is None and self.trains_only:
             return segmentation_masks
@@ -270,20 +273,19 @@ class RandomImageLayer(ImageLayer):
 # Arguments that several layers take --------------------------------------------------------------
 
 
-def factor_range(argument, value, low=0.0, high=1.0, symmetric=False):
+def factor_range(argument, value, low=0.0, high=1.0, symmetric=False) -> Any:
     """`(lower, upper)`, from such a pair, or from a number.
 
     A number `f` means `(0, f)`, or `(-f, f)` for `symmetric`.
     """
-    pair = value
     if is_number(value):
         least = -max(abs(low), high) if symmetric else low
         pair = (-abs(value), abs(value)) if symmetric else (0, value)
         fits = least <= value <= high
     else:
-        fits = isinstance(value, (list, tuple)) and len(value) == 2 and all(map(is_number, value))
-        pair = tuple(sorted(value)) if fits else ()
-        fits = fits and low <= pair[0] and pair[1] <= high
+        pairs = isinstance(value, (list, tuple)) and len(value) == 2 and all(map(is_number, value))
+        pair = tuple(sorted(value)) if pairs else (low, high)
+        fits = pairs and low <= pair[0] and pair[1] <= high
     if not fits:
         bounds = f"from {low} to {high}" if math.isfinite(high) else f"of at least {low}"
         wanted = f"a number {bounds}, or two of them (lower, upper)"

@@ -409,6 +409,20 @@ class RandomGrayscale(RandomImageLayer):
     def _draw(self, key, count, size):
         return {"apply_grayscale": uniform(key, (count,)) < self.factor}
 
+    # Keras gives these arguments other names here than in the other layers.
+
+    def get_random_transformation(self, images, training=True, seed=None):
+        """What is drawn for these images, or a dict with them."""
+        return super().get_random_transformation(images, training, seed)
+
+    def transform_labels(self, labels, transformations=None, training=True):
+        """The labels, unchanged."""
+        return labels
+
+    def transform_segmentation_masks(self, segmentation_masks, transformations=None, training=True):
+        """The masks, unchanged."""
+        return segmentation_masks
+
     def _pixels(self, images, transformation):
         grey = rgb_to_grayscale(images, _LAST)
         return jnp.where(per_image(transformation["apply_grayscale"]), grey, images)

@@ -131,6 +131,18 @@ class _Warp(RandomImageLayer):
     def _plane(self, transformation, size):
         return _forward(self._sources(transformation, size)), size
 
+    def get_transformed_x_y(self, x, y, transform):
+        """Points after a map `[8]` or `[b, 8]` as `keras.ops.image.affine_transform` takes it."""
+        a0, a1, a2, b0, b1, b2, c0, c1 = jnp.moveaxis(jnp.asarray(transform), -1, 0)[..., None]
+        depth = c0 * x + c1 * y + 1
+        points = (a0 * x + a1 * y + a2) / depth, (b0 * x + b1 * y + b2) / depth
+        return points if jnp.ndim(transform) > 1 else tuple(p.reshape(jnp.shape(x)) for p in points)
+
+    def get_shifted_bbox(self, bounding_boxes, w_shift_factor, h_shift_factor):
+        """Boxes `"xyxy"` (a dict with them) moved to the left and up by so many pixels."""
+        shift = jnp.stack([jnp.asarray(n) for n in (w_shift_factor, h_shift_factor)] * 2, -1)
+        return {**bounding_boxes, "boxes": bounding_boxes["boxes"] - shift[..., None, :]}
+
 
 class RandomRotation(_Warp):
     """While training, turns every image about its middle.
@@ -228,6 +240,12 @@ class RandomZoom(_Warp):
             "height_zoom": height,
             "width_zoom": 1 + columns[0] + shares[1] * (columns[1] - columns[0]),
         }
+
+    def get_clipped_bbox(self, bounding_boxes, h_end, h_start, w_end, w_start):
+        """Boxes `"xyxy"` (a dict with them) in a part of the image, cut off at its edges."""
+        boxes = self.get_shifted_bbox(bounding_boxes, w_start, h_start)
+        limits = jnp.stack([jnp.asarray(n) for n in (w_end - w_start, h_end - h_start)] * 2, -1)
+        return {**boxes, "boxes": jnp.clip(boxes["boxes"], 0, limits[..., None, :])}
 
     def _sources(self, transformation, size):
         y, x = (jnp.reshape(transformation[f"{n}_zoom"], -1) for n in ("height", "width"))
@@ -449,11 +467,11 @@ class RandomElasticTransform(RandomImageLayer):
     def _draw(self, key, count, size):
         keys = jax.random.split(key, 3)
         scale = uniform(keys[0], (count,), self.scale)
-        _, widest = self.get_elastic_transform_params(*size, self.scale[1])
+        _, widest = self.get_elastic_transform_params(size[0], size[1], self.scale[1])
         taps = int(6 * widest) | 1
 
         def distance(noise, scale):
-            alpha, sigma = self.get_elastic_transform_params(*size, scale)
+            alpha, sigma = self.get_elastic_transform_params(size[0], size[1], scale)
             kernel = gaussian(taps, jnp.maximum(sigma, 1e-3))  # of 0, all would be NaN
             return alpha * sigma * filtered(noise, (kernel, kernel), -2)
 

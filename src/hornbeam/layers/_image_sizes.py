@@ -13,7 +13,7 @@ from ._image import ImageLayer, RandomImageLayer
 _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 
 
-def scaling(x, y, left=0, top=0):
+def scaling(x, y, left: float = 0, top: float = 0):
     """`[1, 3, 3]`: points times `(x, y)`, then moved by `(left, top)`."""
     return jnp.array([[[x, 0, left], [0, y, top], [0, 0, 1]]], "float32")
 
