@@ -295,6 +295,20 @@ def test_boxes_that_leave():
     assert result["boxes"][0, 1].tolist() == [5, 0, 8, 4]
 
 
+def test_parts_by_hand():
+    """Each method on its own; layers that draw nothing do without a transformation."""
+    data, layer = everything(), make("Resizing")
+    whole = layer(data)
+    assert_same(layer.transform_images(data["images"]), whole["images"])
+    assert_same(layer.transform_labels(data["labels"]), data["labels"])
+    masks = layer.transform_segmentation_masks(data["segmentation_masks"])
+    assert_same(masks, whole["segmentation_masks"])
+    flip = make("RandomFlip", mode="horizontal")
+    drawn = flip.get_random_transformation(data["images"][0], seed=1)
+    one = flip.transform_single_image(data["images"][0], drawn)
+    assert_same(one, flip.transform_images(data["images"][:1], drawn)[0])
+
+
 def test_half_precision_keeps_boxes():
     layer = layers.RandomFlip("horizontal", dtype="mixed_bfloat16", bounding_box_format="xyxy")
     boxes = {"boxes": np.array([[[257.0, 3, 301, 5]]], "float32"), "labels": np.array([[1]])}

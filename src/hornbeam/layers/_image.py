@@ -179,14 +179,14 @@ class ImageLayer(Layer):
         images = array(images)
         keep = self.keeps_integers and jnp.issubdtype(images.dtype, jnp.integer)
         dtype = images.dtype if keep else self.compute_dtype
-        if transformation is None and self.trains_only:
+        if self._is_idle(transformation):
             return as_pixels(images, dtype)
         x, restore = self._batched(images)
         return as_pixels(restore(self._pixels(widened(x), transformation)), dtype)
 
     def transform_labels(self, labels, transformation: Any = None, training=True):
         """Labels changed with the images."""
-        if transformation is None and self.trains_only:
+        if transformation is None:
             return labels
         labels = array(labels)
         if len(transformation["input_shape"]) == 3:
@@ -203,7 +203,7 @@ class ImageLayer(Layer):
         if not isinstance(bounding_boxes, dict) or not {"boxes", "labels"} <= bounding_boxes.keys():
             wanted = "a dict with the keys 'boxes' and 'labels'"
             raise ValueError(expected("bounding_boxes", wanted, bounding_boxes))
-        if transformation is None and self.trains_only:
+        if self._is_idle(transformation):
             return bounding_boxes
         size = self._size(transformation)
         boxes = corners(bounding_boxes["boxes"], self.bounding_box_format, *size)
@@ -221,12 +221,13 @@ class ImageLayer(Layer):
         self, segmentation_masks, transformation: Any = None, training=True
     ):
         """Masks moved with the images."""
-        if transformation is None and self.trains_only:
+        if self._is_idle(transformation):
             return segmentation_masks
         masks = array(segmentation_masks)
         dtype = masks.dtype
         masks = masks.astype("uint8") if dtype == "bool" else masks
-        flat = masks.ndim == len(transformation["input_shape"]) - 1  # without channels
+        shape = (transformation or {}).get("input_shape")
+        flat = shape is not None and masks.ndim == len(shape) - 1  # without channels
         channels = -1 if self.data_format == "channels_last" else -3
         x, restore = self._batched(jnp.expand_dims(masks, channels) if flat else masks)
         y = restore(self._mask(x, transformation)).astype(dtype)
@@ -254,6 +255,9 @@ class ImageLayer(Layer):
 
     def _batched(self, images):
         return batched(images, self.data_format)
+
+    def _is_idle(self, transformation):
+        return transformation is None and self.trains_only
 
     def _size(self, transformation):
         """Height and width of the images that a transformation was drawn for."""
