@@ -19,6 +19,9 @@ from hornbeam.layers._image import RandomImageLayer
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "contracts"))
 from cases_layers import CASES
 
+# What Keras's MixUp says of itself.
+pytestmark = pytest.mark.filterwarnings("ignore:[^$]*dtype int64 requested in arange:UserWarning")
+
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 # Parameters that Keras leaves out of its configs, and reads from them all the same.
