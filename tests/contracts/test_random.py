@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hornbeam import random
-from hornbeam.core.rng import bernoulli, set_random_seed
+from hornbeam.core.rng import bernoulli, normal, set_random_seed, uniform
 from hornbeam.core.symbolic import KerasTensor
 
 ONES = np.ones((40, 50), "float32")
@@ -78,6 +78,13 @@ def test_decisions_are_those_of_jax(chance, shape):
     expected = jax.random.bernoulli(key, chance, shape)
     np.testing.assert_array_equal(bernoulli(key, chance, shape), expected)
     np.testing.assert_array_equal(jax.jit(lambda k: bernoulli(k, chance, shape))(key), expected)
+
+
+@pytest.mark.parametrize("shape", [(), (1000,), (3, 5)])
+def test_floats_are_those_of_jax(shape):
+    key = np.array([3, 5], "uint32")
+    np.testing.assert_array_equal(uniform(key, shape), jax.random.uniform(key, shape))
+    np.testing.assert_allclose(normal(key, shape), jax.random.normal(key, shape), rtol=1e-6)
 
 
 def test_symbolic_inputs():

@@ -110,12 +110,32 @@ def bernoulli(key, chance, shape):
     On the CPU JAX runs its generator in a loop of twenty small steps, so that two million of them
     take 29 ms. Written out they take 2, and compile in a tenth of the time.
     """
-    plain = isinstance(chance, (int, float)) and all(isinstance(n, int) for n in shape)
-    if not plain or math.prod(shape) >= 2**32 or not _is_threefry():
+    if not isinstance(chance, (int, float)) or not _is_written_out(shape):
         return jax.random.bernoulli(key, chance, shape)
     # JAX makes a float of the upper 23 bits and compares it with the chance.
     limit = math.ceil(float(np.float32(chance)) * 2**23)
     return _upper_bits(key, tuple(shape)) < jnp.uint32(limit)
+
+
+def uniform(key, shape):
+    """Floats from `[0, 1)`: those of `jax.random.uniform`, but see `bernoulli`."""
+    if not _is_written_out(shape):
+        return jax.random.uniform(key, shape, "float32")
+    return _upper_bits(key, tuple(shape)).astype("float32") * np.float32(2**-23)
+
+
+def normal(key, shape):
+    """Floats of the normal distribution: those of `jax.random.normal`, for small arrays.
+
+    It compiles in a tenth of the time; of 400 000 numbers it takes 13 ms, where JAX takes 7.
+    """
+    low = np.nextafter(np.float32(-1), np.float32(0))
+    return np.float32(math.sqrt(2)) * jax.lax.erf_inv(uniform(key, shape) * (1 - low) + low)
+
+
+def _is_written_out(shape):
+    plain = all(isinstance(n, int) for n in shape) and math.prod(shape) < 2**32
+    return plain and _is_threefry()
 
 
 @functools.partial(jax.jit, static_argnums=1, inline=True)

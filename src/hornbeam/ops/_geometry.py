@@ -62,7 +62,7 @@ def affine_transform(
     transform = _per_image("transform", transform, (8,), x)
     last = jnp.broadcast_to(jnp.asarray([0, 0, 1], transform.dtype), (x.shape[0], 3))
     matrices = jnp.concatenate([transform[:, :6], last], 1).reshape(-1, 3, 3)
-    return restore(_project(x, matrices, order, fill_mode, fill_value))
+    return restore(project(x, matrices, order, fill_mode, fill_value))
 
 
 @op
@@ -104,14 +104,14 @@ def perspective_transform(
 
 @functools.partial(jax.jit, static_argnums=(3, 4))
 def _move_points(images, start, end, order, fill_value):
-    from_frame, _ = _frame(start)
-    _, to_frame = _frame(end)
+    from_frame, _ = frames(start)
+    _, to_frame = frames(end)
     # From where a point is in the output to where it comes from.
     matrices = jnp.matmul(from_frame, to_frame, precision=lax.Precision.HIGHEST)
-    return _project(images, matrices, order, "constant", fill_value)
+    return project(images, matrices, order, "constant", fill_value)
 
 
-def _frame(points):
+def frames(points):
     """The matrix that takes the unit vectors and `(1, 1, 1)` to four points, and its inverse.
 
     All in homogeneous coordinates, where factors don't matter; the inverse comes up to one.
@@ -124,7 +124,7 @@ def _frame(points):
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3, 4))
-def _project(images, matrices, order, fill_mode, fill_value):
+def project(images, matrices, order, fill_mode, fill_value):
     """`[b, h, w, c]` read at `(x, y, 1)` times a matrix, one of `[b, 3, 3]` for each image."""
     h, w = images.shape[1:3]
     y, x = jnp.arange(h, dtype=matrices.dtype)[:, None], jnp.arange(w, dtype=matrices.dtype)
@@ -181,18 +181,19 @@ def elastic_transform(
     noise = jax.random.normal(draw_seed(seed), x.shape[:3], dtype)
     kernel = gaussian(int(6 * sigma) | 1, sigma)
     distance = alpha * sigma * filtered(widened(noise), (kernel, kernel), -2)
-    return restore(_displace(x, distance, order, fill_mode, fill_value))
+    return restore(displace(x, distance, distance, order, fill_mode, fill_value))
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3, 4))
-def _displace(images, distance, order, fill_mode, fill_value):
-    h, w = distance.shape[1:]
-    rows, columns = distance + jnp.arange(h)[:, None], distance + jnp.arange(w)
+@functools.partial(jax.jit, static_argnums=(3, 4, 5))
+def displace(images, down, right, order, fill_mode, fill_value):
+    """`[b, h, w, c]` read so far below and to the right of every pixel as `[b, h, w]` says."""
+    h, w = down.shape[1:]
+    rows, columns = down + jnp.arange(h)[:, None], right + jnp.arange(w)
 
-    def displace(image, rows, columns):
+    def read(image, rows, columns):
         return _sample(image, rows, columns, order, fill_mode, fill_value)
 
-    return jax.vmap(displace)(images, rows, columns)
+    return jax.vmap(read)(images, rows, columns)
 
 
 @op

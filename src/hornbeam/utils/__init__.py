@@ -20,7 +20,7 @@ from ..core.settings import (
 )
 from ..core.symbolic import is_keras_tensor
 from ..data import PyDataset
-from . import legacy
+from . import bounding_boxes, legacy
 from ._arrays import normalize, pad_sequences, to_categorical
 from ._batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from ._graph import get_source_inputs
@@ -34,6 +34,7 @@ __all__ = [
     "Progbar",
     "PyDataset",
     "Sequence",
+    "bounding_boxes",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
