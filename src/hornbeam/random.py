@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from .core import dtypes
 from .core.messages import expected
 from .core.objects import publish
-from .core.rng import SeedGenerator, bernoulli, draw_seed
+from .core.rng import SeedGenerator, bernoulli, draw, draw_seed
 from .core.symbolic import op
 
 __all__ = [
@@ -39,9 +39,10 @@ def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
     (2, 3)
     """
     dtype = _float("normal", dtype)
-    return jax.random.normal(draw_seed(seed), _shape(shape), dtype) * _as(stddev, dtype) + _as(
-        mean, dtype
+    x = draw(
+        lambda key, shape: jax.random.normal(key, shape, dtype), draw_seed(seed), _shape(shape)
     )
+    return x * _as(stddev, dtype) + _as(mean, dtype)
 
 
 @op
@@ -55,7 +56,10 @@ def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
     True
     """
     dtype = _float("uniform", dtype)
-    return jax.random.uniform(draw_seed(seed), _shape(shape), dtype, minval, maxval)
+    if jnp.ndim(minval) or jnp.ndim(maxval):
+        return jax.random.uniform(draw_seed(seed), _shape(shape), dtype, minval, maxval)
+    sampler = lambda key, shape: jax.random.uniform(key, shape, dtype, minval, maxval)
+    return draw(sampler, draw_seed(seed), _shape(shape))
 
 
 @op
@@ -85,7 +89,8 @@ def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
     True
     """
     dtype = _float("truncated_normal", dtype)
-    x = jax.random.truncated_normal(draw_seed(seed), -2.0, 2.0, _shape(shape), dtype)
+    sampler = lambda key, shape: jax.random.truncated_normal(key, -2.0, 2.0, shape, dtype)
+    x = draw(sampler, draw_seed(seed), _shape(shape))
     return x * _as(stddev, dtype) + _as(mean, dtype)
 
 

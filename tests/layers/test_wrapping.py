@@ -54,6 +54,8 @@ def test_a_layer_without_kernel():
         layers.SpectralNormalization(layers.Dropout(0.5))(X)
     with pytest.raises(ValueError, match="layer should be a layer"):
         layers.SpectralNormalization(3)
+    with pytest.raises(ValueError, match=r"the kernel of .*Dense is quantized"):
+        layers.SpectralNormalization(layers.Dense(3, dtype="int8_from_float32"))(X)
 
 
 def test_pipeline(tmp_path):

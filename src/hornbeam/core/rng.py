@@ -7,7 +7,7 @@ import random as python_random
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import eval_context
+from jax.core import Tracer, eval_context
 
 from .messages import expected, unknown_keywords
 from .naming import auto_name
@@ -102,6 +102,31 @@ def draw_seed(seed):
     if hasattr(seed, "shape") and tuple(seed.shape) == (2,):
         return seed
     raise ValueError(expected("seed", "an int, a SeedGenerator or None", seed))
+
+
+def draw(sampler, key, shape):
+    """`sampler(key, shape)`, for a sampler of JAX whose numbers are independent: the same numbers,
+    from a program that compiles fast and serves many shapes.
+
+    Number i depends on the key and on i alone, so they are drawn in a row, a few more than needed:
+    one program for all shapes up to some size. For the four axes of a convolution's kernel XLA
+    takes ten times as long to compile as for one.
+    """
+    size = math.prod(shape) if all(isinstance(n, int) for n in shape) else 0
+    if not size or not jax.config.jax_threefry_partitionable:  # pyright: ignore
+        return sampler(key, shape)
+    if isinstance(key, Tracer):
+        return sampler(key, (size,)).reshape(shape)
+    length = size if size > _MANY else 1 << (size - 1).bit_length()
+    return _cut(sampler(key, (length,)), tuple(shape))
+
+
+_MANY = 1 << 18  # numbers of which drawing some more would take longer than a compilation
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _cut(x, shape):
+    return x[: math.prod(shape)].reshape(shape)
 
 
 def bernoulli(key, chance, shape):

@@ -46,6 +46,11 @@ class SpectralNormalization(Layer):
     def build(self, input_shape):
         if not self.layer.built:
             self.layer.build(input_shape)
+        if self.layer.quantization_mode is not None:
+            raise ValueError(
+                f"Layer '{self.path}' (SpectralNormalization): the kernel of "
+                f"{type(self.layer).__name__} is quantized, so it can't be normalized."
+            )
         found = [getattr(self.layer, name, None) for name in ("kernel", "embeddings")]
         kernel = next((v for v in found if isinstance(v, Variable)), None)
         if kernel is None:
