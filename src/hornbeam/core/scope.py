@@ -15,7 +15,17 @@ import jax.numpy as jnp
 class Frame:
     """What is ambient now. Never changed once made, except for the dicts and lists it points to."""
 
-    __slots__ = ("autocast", "layer", "losses", "names", "remat", "training", "unbound", "values")
+    __slots__ = (
+        "autocast",
+        "layer",
+        "losses",
+        "names",
+        "remat",
+        "training",
+        "unbound",
+        "values",
+        "watch",
+    )
 
     def __init__(
         self,
@@ -27,6 +37,7 @@ class Frame:
         layer=None,
         unbound=None,
         remat=None,
+        watch=None,
     ):
         self.values = values  # {Variable: value now}, or None: variables hold their own
         self.losses = losses  # list that `Layer.add_loss` appends (layer, value) to, or None
@@ -36,11 +47,24 @@ class Frame:
         self.layer = layer  # the layer whose `call` is running, or None
         self.unbound = unbound  # dict: its keys are the variables read though not in `values`
         self.remat = remat  # which of the layers made now are rematerialized (core/remat.py)
+        self.watch = watch  # function that sees what is computed, or None: see `watched`
 
 
 _current = contextvars.ContextVar("hornbeam_frame", default=Frame())  # noqa: B039
 
 current = _current.get  # `current()` is the frame in force
+
+
+def watched(owner, what, values):
+    """`values`, or what the frame's `watch` makes of them: `watch(owner, what, values)`.
+
+    Args:
+        owner: the operation, loss or variable that the values belong to, or `None`.
+        what: `"inputs"`, `"outputs"`, `"values"` (of a loss, per sample), `"loss"` or `"gradient"`.
+        values: a tree of arrays.
+    """
+    watch = _current.get().watch
+    return values if watch is None else watch(owner, what, values)
 
 
 class enter:
@@ -136,12 +160,14 @@ def value_and_grad(fn, variables, has_aux=False):
             with bind(start, losses=[]) as now:
                 result = fn(*args, **kwargs)
             loss, aux = result if has_aux else (result, None)
+            loss = watched(None, "loss", loss)
             written[:] = [v for v, x in now.items() if start.get(v) is not x]
             return jnp.asarray(loss), (aux, [now[v] for v in written])
 
         with enter(autocast=None):
             values = [v.value for v in variables]
         (loss, (aux, new)), grads = jax.value_and_grad(pure, has_aux=True)(values)
+        grads = [watched(v, "gradient", g) for v, g in zip(variables, grads, strict=True)]
         for variable, value in zip(written, new, strict=True):
             variable.assign(value)
         return ((loss, aux) if has_aux else loss), grads

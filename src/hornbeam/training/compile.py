@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from .. import losses, metrics, optimizers
 from ..core.messages import did_you_mean, expected
 from ..core.objects import config_value
+from ..core.scope import watched
 from ..losses import _base as weighting
 from ..losses._functions import check_labels, squeeze_to_same_rank
 from ..metrics import Mean, Metric
@@ -162,7 +163,7 @@ class Compiled:
             for output, t, p, w in zip(outputs, targets, preds, weights, strict=True):
                 if output.loss is None:
                     continue
-                value, weight = _loss_and_weight(output.loss, t, p, w)
+                value, weight = loss_and_weight(output.loss, t, p, w)
                 if output.tracker is not None:
                     output.tracker.update_state(value, sample_weight=weight)
                 self._weight = weight if self._weight is None else self._weight
@@ -213,7 +214,7 @@ class Compiled:
         with_loss = [(output, output.tracker) for output in outputs if output.tracker is not None]
         for _, tracker in with_loss:
             logs[tracker.name] = tracker.result()
-        is_ours = type(self._model).compute_loss is _base_compute_loss(self._model)
+        is_ours = getattr(type(self._model).compute_loss, "built_in", False)
         if with_loss and is_ours and self._other_losses is not None:
             # Outputs may weigh batches differently, so the mean of the sums isn't their sum.
             parts = [tracker.result() * output.weight for output, tracker in with_loss]
@@ -250,14 +251,6 @@ class _Output:
         while name in taken:
             name, number = f"{name}_{number}", number + 1
         self.metrics.append((name, metric, weighted))
-
-
-def _base_compute_loss(model):
-    """`Model.compute_loss`, found without importing models."""
-    for cls in type(model).__mro__:
-        if cls.__module__.partition(".")[0] == __name__.partition(".")[0]:
-            return cls.compute_loss
-    return None
 
 
 def output_names(model, y_pred):
@@ -452,12 +445,13 @@ def _as_metric(given, target, pred):
     return metrics.MeanMetricWrapper(found, name=getattr(found, "__name__", "metric"))
 
 
-def _loss_and_weight(loss, y_true, y_pred, sample_weight):
+def loss_and_weight(loss, y_true, y_pred, sample_weight):
     """The mean loss of a batch, and the weight that it has among batches."""
     if type(loss).__call__ is not losses.Loss.__call__:
         # The user's own reduction: all there is to know is how many rows went in.
         return loss(y_true, y_pred, sample_weight=sample_weight), num_rows(y_pred)
     values, weight, mask = loss._values(y_true, y_pred, sample_weight)
+    values = watched(loss, "values", values)
     reduction = "sum" if loss.reduction == "sum" else "mean_with_sample_weight"
     total, count = weighting.total_and_count(values, weight, mask, reduction)
     return weighting.ratio(total, count), count

@@ -15,10 +15,11 @@ from ..core.messages import did_you_mean, expected
 from ..core.scope import functionalize
 from ..core.symbolic import KerasTensor, infer
 from ..data import are_names, pack, source_of, split_source, stands_alone, unpack
+from . import nonfinite
 from . import step as steps_module
 from .interrupts import interrupts_deferrable
 from .snapshots import Snapshots, backup_of
-from .state import RunningState
+from .state import RunningState, array_of, copy_of
 from .step import Program
 
 _STACK = 32  # so many batches are gathered at once …
@@ -188,6 +189,9 @@ class Runner:
         self.model, self.kind = model, kind
         self.run_batch = imperative_step(model, kind)
         self.run = self._run_eagerly if model.run_eagerly else self._run_compiled
+        if nonfinite.raising.get():
+            self.run, self._run_unchecked = self._run_checked, self.run
+        self._checked = 0  # number of steps run by `_run_checked`
 
     def epoch(self, state, source, steps, callbacks, outputs=None, snapshots=None, done=0):
         """Run the next batches of `source`; returns the last logs as a dict of floats.
@@ -255,19 +259,23 @@ class Runner:
 
     def _run_compiled(self, state, batches, start, left):
         """Run some of the `left` steps from `start` on; returns their results, and how many."""
-        leaves, treedef = jax.tree.flatten(batches)
-        key = treedef, *((a.shape, a.dtype) for a in leaves)
-        first = key not in self._programs
-        if first:
-            self._programs[key] = self._program(batches, key)
-            state.take(self._programs[key][0].written)
-        program, log_names = self._programs[key]
+        program, log_names, first = self._program_of_epoch(state, batches)
         count = min(self.fused or program.pace or 1, program.width, left)
         # Once an epoch, waiting for the device does no harm.
         timed = self.fused is None and left > 1 and (first or program.pace is None)
         run = program.run_timed if timed else program.run
         results = run(state, batches, start, count)
         return dict(zip(log_names, results, strict=True)) if log_names else results, count
+
+    def _program_of_epoch(self, state, batches):
+        """The program for such batches, the names of its logs, whether it is new in this epoch."""
+        leaves, treedef = jax.tree.flatten(batches)
+        key = treedef, *((a.shape, a.dtype) for a in leaves)
+        first = key not in self._programs
+        if first:
+            self._programs[key] = self._program(batches, key)
+            state.take(self._programs[key][0].written)
+        return *self._programs[key], first
 
     def _program(self, batches, key):
         """The compiled program for such batches, compiled if it is the first time."""
@@ -296,6 +304,24 @@ class Runner:
             results.append(self.run_batch(jax.tree.map(lambda a, i=i: a[i], batches)))
         stack = lambda *xs: jnp.stack([jnp.asarray(x) for x in xs])
         return jax.tree.map(stack, *results), len(results)
+
+    def _run_checked(self, state, batches, start, left):
+        """One step, and an error if it makes a value that isn't finite."""
+        variables = known_variables(self.model, self.kind)
+        if not self.model.run_eagerly:
+            program, *_ = self._program_of_epoch(state, batches)
+            variables = [*program.read, *program.written]
+        before = {v: copy_of(array_of(v)) for v in variables}
+        results, count = self._run_unchecked(state, batches, start, 1)
+        self._checked += 1
+        changed = [array_of(v) for v in variables]
+        if not nonfinite.all_finite((jax.tree.map(lambda a: a[0], results), changed)):
+            for variable, value in before.items():
+                variable.assign(value)
+            batch = jax.tree.map(lambda a: a[start], batches)
+            found = nonfinite.find(self.run_batch, before, batch, self._checked)
+            raise nonfinite.error_for(found, self._checked)
+        return results, count
 
 
 class _Events:
@@ -426,6 +452,19 @@ def known_variables(model, kind):
         found += model.optimizer.all_state
     found.append(rng.global_generator().state)
     return list(dict.fromkeys(found))
+
+
+def find_nonfinite(model, x, y, sample_weight):
+    """The first value that isn't finite in a step on one batch; see `keras.debug`."""
+    kind = "train" if model.compiled else "predict"
+    data = pack(x, y, sample_weight)
+    source = source_of(*unpack(data), batch_size=np.iinfo("int32").max, **_columns(model))
+    if kind == "train":
+        prepare(model, source)
+    batches, _ = source.take(1, 1)
+    batch = jax.tree.map(lambda a: jnp.asarray(a[0]), batches)
+    values = {v: array_of(v) for v in known_variables(model, kind)}
+    return nonfinite.find(imperative_step(model, kind), values, batch)
 
 
 def trained_variables(model, runner, source):
