@@ -7,6 +7,7 @@ function, mixed precision, name scopes and `StatelessScope` are all frames.
 """
 
 import contextvars
+from collections import ChainMap
 
 import jax
 import jax.numpy as jnp
@@ -221,7 +222,9 @@ class StatelessScope:
 
     def __enter__(self):
         self._losses = _LossSink(self) if self.collect_losses else None
-        self._frame = enter(values=self.state_mapping, losses=self._losses)
+        # What isn't given is read as it is outside; what is written stays here.
+        values = ChainMap(self.state_mapping, current().values or {})
+        self._frame = enter(values=values, losses=self._losses)
         self._frame.__enter__()
         return self
 

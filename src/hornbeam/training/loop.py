@@ -385,12 +385,7 @@ def imperative_step(model, kind):
     if _is_built_in(model, kind):
         return lambda data: default(model, data)
     bound = getattr(model, f"{kind}_step")
-    required = [
-        p
-        for p in inspect.signature(bound).parameters.values()
-        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
-    if len(required) < 2:
+    if not _takes_state(model, kind):
         return lambda data: _as_logs(model, kind, bound(data))
 
     def run(data):
@@ -411,6 +406,16 @@ def imperative_step(model, kind):
 
 def _is_built_in(model, kind):
     return getattr(getattr(type(model), f"{kind}_step"), "built_in", False)
+
+
+def _takes_state(model, kind):
+    """Whether a step of the user's is in Keras's style."""
+    required = [
+        p
+        for p in inspect.signature(getattr(model, f"{kind}_step")).parameters.values()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(required) > 1
 
 
 def _as_logs(model, kind, logs):
@@ -495,7 +500,9 @@ def prepare(model, source):
             # A model with a `train_step` of its own need not have a `call`.
             if _is_built_in(model, "train"):
                 raise
-    if model.optimizer is not None and not model.optimizer.built and model.built:
+    # An imperative step builds its optimizers itself: they may be for some of the variables.
+    known = _is_built_in(model, "train") or _takes_state(model, "train")
+    if known and model.optimizer is not None and not model.optimizer.built and model.built:
         model.optimizer.build(model.trainable_variables)
 
 
