@@ -46,7 +46,7 @@ def main():
         keras.utils.set_random_seed(0)
         model = Adversarial(weight)
         model.compile(keras.optimizers.Adam(3e-3))
-        model.fit(x, (y, domain), epochs=20, verbose=0)
+        model.fit(x, (y, domain), epochs=12, verbose=0)
         right = (model.predict(x, verbose=0) > 0.5) == y
         accuracy[weight] = right[domain == 1].mean()
         print(f"Adversary's weight {weight}: {accuracy[weight]:.1%} right in the target.")

@@ -22,6 +22,7 @@ class Frame:
         "losses",
         "names",
         "remat",
+        "scaling",
         "training",
         "unbound",
         "values",
@@ -39,6 +40,7 @@ class Frame:
         unbound=None,
         remat=None,
         watch=None,
+        scaling=None,
     ):
         self.values = values  # {Variable: value now}, or None: variables hold their own
         self.losses = losses  # list that `Layer.add_loss` appends (layer, value) to, or None
@@ -49,6 +51,7 @@ class Frame:
         self.unbound = unbound  # dict: its keys are the variables read though not in `values`
         self.remat = remat  # which of the layers made now are rematerialized (core/remat.py)
         self.watch = watch  # function that sees what is computed, or None: see `watched`
+        self.scaling = scaling  # the `LossScaling` of a step, or None
 
 
 _current = contextvars.ContextVar("hornbeam_frame", default=Frame())  # noqa: B039
@@ -131,7 +134,9 @@ def value_and_grad(fn, variables, has_aux=False):
     """A function that computes `fn` and its gradients with respect to `variables`.
 
     The plain way to write a training step: `fn` reads variables, calls layers and assigns
-    variables as usual; what it assigns (moving averages, random states, metrics) is kept.
+    variables as usual; what it assigns (moving averages, random states, metrics) is kept. In a
+    `train_step(self, data)` of a model that computes in float16, it scales the loss for its
+    `LossScaleOptimizer`, and the gradients back.
 
     Args:
         fn: function returning a scalar, or `(scalar, anything)` with `has_aux`.
@@ -167,13 +172,51 @@ def value_and_grad(fn, variables, has_aux=False):
 
         with enter(autocast=None):
             values = [v.value for v in variables]
-        (loss, (aux, new)), grads = jax.value_and_grad(pure, has_aux=True)(values)
+        scaling = current().scaling
+        if scaling is None:
+            (loss, (aux, new)), grads = jax.value_and_grad(pure, has_aux=True)(values)
+        else:
+            (loss, (aux, new)), grads = scaling.differentiate(jax.value_and_grad, pure, values)
         grads = [watched(v, "gradient", g) for v, g in zip(variables, grads, strict=True)]
         for variable, value in zip(written, new, strict=True):
             variable.assign(value)
         return ((loss, aux) if has_aux else loss), grads
 
     return run
+
+
+class LossScaling:
+    """Multiplies the losses of a step for half precision, unless the step does so itself.
+
+    Within a frame that has one, `value_and_grad` differentiates the multiplied loss, and divides
+    the gradients again. If the differentiated function has called `optimizer.scale_loss`, it
+    changes nothing, and leaves it to the optimizer to divide.
+
+    Args:
+        optimizer: one with a `dynamic_scale`.
+    """
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+        self.called = False  # whether the function being differentiated called `scale_loss`
+        self.divided = False  # whether the last gradients were divided already
+
+    def differentiate(self, grad, fn, values):
+        """`grad(fn)(values)`, for a `fn` that returns `(loss, aux)`."""
+        outside, self.called = self.called, False
+
+        def scaled(values):
+            loss, aux = fn(values)
+            if self.called:
+                return loss, (loss, aux)
+            return loss * self.optimizer.scale_factor, (loss, aux)
+
+        (_, (loss, aux)), grads = grad(scaled, has_aux=True)(values)
+        self.divided = not self.called
+        if self.divided:
+            grads = [(g / self.optimizer.scale_factor).astype(g.dtype) for g in grads]
+        self.called = outside
+        return (loss, aux), grads
 
 
 class StatelessScope:

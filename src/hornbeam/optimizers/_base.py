@@ -458,7 +458,7 @@ class Optimizer(Configurable):
         So an update is one call of the device, and not a dozen for each variable. Nothing is
         donated: the user may hold the old arrays.
         """
-        traced = current().values is not None
+        traced = current().values is not None or current().scaling is not None
         traced = traced or any(isinstance(x, Tracer) for x in jax.tree.leaves(arrays))
         if traced or any(part._is_python_rate() for part in self._parts):
             getattr(self, method)(variables, *arrays)

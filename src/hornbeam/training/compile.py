@@ -143,6 +143,17 @@ class Compiled:
                 ignored = getattr(output.loss, "ignore_class", None)
                 check_labels(target, output.num_classes, ignored)
 
+    def number_of_classes(self, y):
+        """How many classes there are, as far as the one output tells; else `None`."""
+        if y.ndim > 1 and y.shape[-1] > 1:
+            return y.shape[-1]
+        if self._outputs is None or len(self._outputs) > 1:
+            return None
+        (output,) = self._outputs
+        if _takes_class_numbers(output.loss):
+            return output.num_classes
+        return 2 if _is_binary(output.loss) else None
+
     # Computing ------------------------------------------------------------------------------
 
     def compute_loss(self, y, y_pred, sample_weight):
@@ -271,12 +282,7 @@ def paired(tree, y_pred, names, what):
     if isinstance(tree, dict):
         if isinstance(y_pred, dict) and jax.tree.structure(tree) == jax.tree.structure(y_pred):
             return jax.tree.leaves(tree)
-        unknown = [k for k in tree if k not in names]
-        if unknown:
-            raise ValueError(
-                f"{what} names {unknown[0]!r}, which is no output of the model. Its outputs: "
-                f"{', '.join(names)}. {did_you_mean(unknown[0], names)}"
-            )
+        _check_names(tree, names, what)
         return [tree.get(name) for name in names]
     if len(names) == 1:
         if isinstance(tree, (list, tuple)) and len(tree) == 1:
@@ -300,6 +306,21 @@ def paired(tree, y_pred, names, what):
     )
 
 
+def _check_names(by_name, names, what):
+    """Raise a `ValueError` unless every key of `by_name` is the name of one output."""
+    for name in by_name:
+        if name not in names:
+            raise ValueError(
+                f"{what} names {name!r}, which is no output of the model. Its outputs: "
+                f"{', '.join(names)}. {did_you_mean(name, names)}"
+            )
+        if names.count(name) > 1:
+            raise ValueError(
+                f"{what} names {name!r}, but {names.count(name)} outputs of the model have that "
+                "name, since one layer made them. Pass a list, or give the model a dict of outputs."
+            )
+
+
 def weights_per_output(sample_weight, y_pred, names):
     """The sample weights of every output: one array serves all."""
     if sample_weight is None or hasattr(sample_weight, "shape"):
@@ -318,12 +339,7 @@ def _per_output(spec, names, what, single, broadcast) -> list[Any]:
     if spec is None:
         return [None] * len(names)
     if isinstance(spec, dict):
-        unknown = [k for k in spec if k not in names]
-        if unknown:
-            raise ValueError(
-                f"{what} names {unknown[0]!r}, which is no output of the model. Its outputs: "
-                f"{', '.join(names)}. {did_you_mean(unknown[0], names)}"
-            )
+        _check_names(spec, names, what)
         missing = [name for name in names if name not in spec]
         if missing and what == "loss":
             raise ValueError(
@@ -397,6 +413,12 @@ def _takes_class_numbers(loss):
         isinstance(loss, losses.SparseCategoricalCrossentropy)
         or function is losses.sparse_categorical_crossentropy
     )
+
+
+def _is_binary(loss):
+    kinds = losses.BinaryCrossentropy, losses.BinaryFocalCrossentropy
+    functions = losses.binary_crossentropy, losses.binary_focal_crossentropy
+    return isinstance(loss, kinds) or getattr(loss, "function", None) in functions
 
 
 # Names whose meaning depends on the shapes: binary, one-hot or class numbers.

@@ -12,9 +12,10 @@ import numpy as np
 from ..callbacks import CallbackList
 from ..core import rng, settings
 from ..core.messages import did_you_mean, expected
-from ..core.scope import functionalize
+from ..core.scope import LossScaling, enter, functionalize
 from ..core.symbolic import KerasTensor, infer
 from ..data import are_names, pack, source_of, split_source, stands_alone, unpack
+from ..optimizers import LossScaleOptimizer
 from . import nonfinite
 from . import step as steps_module
 from .interrupts import interrupts_deferrable
@@ -67,7 +68,7 @@ def fit(
         x, y, sample_weight = _as_data(validation_data, y, sample_weight)
         validation = source_of(x, y, sample_weight, names=names, **options)
     if class_weight is not None:
-        train.map(lambda data: _with_class_weight(data, class_weight))
+        train.map(lambda data: _with_class_weight(model, data, class_weight))
     # More steps than the data has batches are fine: one pass follows another.
     steps = _limit(steps_per_epoch, train, "steps_per_epoch", several_passes=True)
     epochs = min(epochs, settings.max_epochs() or epochs)
@@ -170,7 +171,7 @@ def on_batch(model, kind, x, y=None, sample_weight=None, class_weight=None):
     """One step on one batch: logs as a dict of floats, or predictions."""
     data = pack(x, y, sample_weight)
     if class_weight is not None:
-        data = _with_class_weight(data, class_weight)
+        data = _with_class_weight(model, data, class_weight)
     source = source_of(*unpack(data), batch_size=np.iinfo("int32").max, **_columns(model))
     if kind != "predict":
         prepare(model, source)
@@ -386,7 +387,14 @@ def imperative_step(model, kind):
         return lambda data: default(model, data)
     bound = getattr(model, f"{kind}_step")
     if not _takes_state(model, kind):
-        return lambda data: _as_logs(model, kind, bound(data))
+
+        def run_plain(data):
+            optimizer = model.optimizer
+            scales = kind == "train" and isinstance(optimizer, LossScaleOptimizer)
+            with enter(scaling=LossScaling(optimizer) if scales else None):
+                return _as_logs(model, kind, bound(data))
+
+        return run_plain
 
     def run(data):
         groups = state_groups(model, kind)
@@ -586,7 +594,7 @@ def _callback_list(model, callbacks, verbose, add_history=False, **params):
     )
 
 
-def _with_class_weight(data, class_weight):
+def _with_class_weight(model, data, class_weight):
     """The data with sample weights multiplied by those of the samples' classes."""
     x, y, sample_weight = unpack(data)
     if y is None or isinstance(y, (dict, list, tuple)):
@@ -597,7 +605,10 @@ def _with_class_weight(data, class_weight):
         raise ValueError(f"class_weight needs one class per sample; received y of shape {y.shape}.")
     present = np.unique(classes)
     missing = [c for c in present.tolist() if c not in class_weight]
-    unknown = [c for c in class_weight if not isinstance(c, (int, np.integer)) or c < 0]
+    number = model._compiled.number_of_classes(y) or np.inf
+    unknown = [
+        c for c in class_weight if not isinstance(c, (int, np.integer)) or not 0 <= c < number
+    ]
     if missing or unknown:
         problem = f"lacks class {missing[0]}" if missing else f"names the class {unknown[0]!r}"
         raise ValueError(
