@@ -9,8 +9,8 @@ from hornbeam import layers
 X, Y = np.zeros((10, 4), "float32"), np.zeros(10, "int32")
 
 
-def classifier(loss="sparse_categorical_crossentropy", **compile_arguments):
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="softmax")])
+def classifier(loss="sparse_categorical_crossentropy", units=3, **compile_arguments):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(units, activation="softmax")])
     model.compile("sgd", loss, **compile_arguments)
     return model
 
@@ -25,6 +25,13 @@ def two_outputs(**compile_arguments):
 def by_name():
     x = keras.Input((4,))
     model = keras.Model(x, {"a": layers.Dense(1)(x), "b": layers.Dense(1)(x)})
+    model.compile("sgd", "mse")
+    return model
+
+
+def twice():
+    x, dense = keras.Input((4,)), layers.Dense(1, name="dense")
+    model = keras.Model(x, [dense(x), dense(-x)])
     model.compile("sgd", "mse")
     return model
 
@@ -90,6 +97,26 @@ MISTAKES = {
     "class weight for no class": (
         lambda: classifier().fit(X, Y, class_weight={0: 1.0, "b": 2.0}),
         "class_weight names the class 'b'",
+    ),
+    "class weight for a class too many": (
+        lambda: classifier().fit(X, Y, class_weight={0: 1.0, 1: 2.0, 2: 1.0, 3: 1.0}),
+        "class_weight names the class 3",
+    ),
+    "class weight for a third of two": (
+        lambda: classifier("binary_crossentropy", units=1).fit(
+            X, Y, class_weight={0: 1.0, 1: 2.0, 2: 1.0}
+        ),
+        "class_weight names the class 2",
+    ),
+    "class weight for a column too many": (
+        lambda: classifier("mse").train_on_batch(
+            X, np.eye(3)[Y], class_weight={0: 1.0, 1: 2.0, 2: 1.0, 3: 1.0}
+        ),
+        "class_weight names the class 3",
+    ),
+    "targets by a name that two outputs have": (
+        lambda: twice().fit(X, {"dense": Y}),
+        "y names 'dense', but 2 outputs of the model have that name",
     ),
     "too many steps": (
         lambda: classifier().evaluate(X, Y, steps=3),

@@ -139,7 +139,7 @@ def test_compute_loss_and_updates(scaled):
 
 
 def test_a_scope_reads_the_rest_from_outside():
-    """Within a step, a `StatelessScope` sees what the step has written, and keeps what it writes."""
+    """A `StatelessScope` sees what the step has written so far, and keeps what it writes itself."""
     a, b = keras.Variable(1.0), keras.Variable(2.0)
 
     @jax.jit

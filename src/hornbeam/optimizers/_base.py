@@ -390,7 +390,7 @@ class Optimizer(Configurable):
         """Update the variables; takes pairs `(gradient, variable)`, returns the step count."""
         grads, variables = zip(*grads_and_vars, strict=True)
         self.apply(grads, variables)
-        return self._iterations
+        return self.iterations
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):
         """The update as a pure function.

@@ -88,8 +88,6 @@ class LossScaleOptimizer(Wrapper):
         self.inner_optimizer = inner_optimizer
         self.initial_scale = initial_scale
         self.dynamic_growth_steps = dynamic_growth_steps
-        # Not among `variables`, since Keras's files lack it.
-        vars(self)["_skipped"] = Variable(0, dtype="int32", trainable=False, name="skipped_steps")
 
     def build(self, var_list):
         """Make the state of the inner optimizer, the factor, and the count of good steps."""
@@ -114,13 +112,9 @@ class LossScaleOptimizer(Wrapper):
 
     @property
     def skipped_steps(self):
-        """How many steps were left out so far, as a `Variable`. Files don't hold it."""
-        return self._skipped
-
-    @property
-    def all_state(self):
-        """List of all that an update may change."""
-        return [*super().all_state, self._skipped]
+        """How many steps were left out so far, as a `Variable`."""
+        # In Keras's files this one is the wrapper's own count of steps, which is always 0.
+        return self._iterations
 
     @property
     def scale_factor(self):
@@ -148,7 +142,7 @@ class LossScaleOptimizer(Wrapper):
         finite = self.check_finite(grads)
         inner = self.inner_optimizer
         run_if(finite, lambda: inner._apply(variables, grads, weight), inner)
-        self._skipped.assign(self._skipped.value + jnp.where(finite, 0, 1))
+        self.skipped_steps.assign_add(jnp.where(finite, 0, 1))
         grow = finite & (steps.value + 1 >= self.dynamic_growth_steps)
         steps.assign(jnp.where(finite & ~grow, steps.value + 1, 0))
         factor = jnp.where(grow, 2.0, jnp.where(finite, 1.0, 0.5))

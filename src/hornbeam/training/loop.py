@@ -67,8 +67,6 @@ def fit(
         names = tuple(f"validation {name}" for name in ("x", "y", "sample_weight"))
         x, y, sample_weight = _as_data(validation_data, y, sample_weight)
         validation = source_of(x, y, sample_weight, names=names, **options)
-    if class_weight is not None:
-        train.map(lambda data: _with_class_weight(model, data, class_weight))
     # More steps than the data has batches are fine: one pass follows another.
     steps = _limit(steps_per_epoch, train, "steps_per_epoch", several_passes=True)
     epochs = min(epochs, settings.max_epochs() or epochs)
@@ -79,6 +77,8 @@ def fit(
         RunningState() as state,
     ):
         prepare(model, train)
+        if class_weight is not None:
+            train.map(lambda data: _with_class_weight(model, data, class_weight))
         for source in (train, validation):
             if source is not None:
                 source.map(lambda data: _with_checked_targets(model, data))
@@ -169,12 +169,12 @@ def predict(model, x, *, batch_size, verbose, steps, callbacks):
 
 def on_batch(model, kind, x, y=None, sample_weight=None, class_weight=None):
     """One step on one batch: logs as a dict of floats, or predictions."""
-    data = pack(x, y, sample_weight)
-    if class_weight is not None:
-        data = _with_class_weight(model, data, class_weight)
-    source = source_of(*unpack(data), batch_size=np.iinfo("int32").max, **_columns(model))
+    data = unpack(pack(x, y, sample_weight))
+    source = source_of(*data, batch_size=np.iinfo("int32").max, **_columns(model))
     if kind != "predict":
         prepare(model, source)
+        if class_weight is not None:
+            source.map(lambda data: _with_class_weight(model, data, class_weight))
         source.map(lambda data: _with_checked_targets(model, data))
         model.reset_metrics()
     outputs = [] if kind == "predict" else None
