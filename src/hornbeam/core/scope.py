@@ -176,7 +176,7 @@ def value_and_grad(fn, variables, has_aux=False):
         if scaling is None:
             (loss, (aux, new)), grads = jax.value_and_grad(pure, has_aux=True)(values)
         else:
-            (loss, (aux, new)), grads = scaling.differentiate(jax.value_and_grad, pure, values)
+            (loss, (aux, new)), grads = scaling.value_and_grad(pure, values, variables)
         grads = [watched(v, "gradient", g) for v, g in zip(variables, grads, strict=True)]
         for variable, value in zip(written, new, strict=True):
             variable.assign(value)
@@ -201,8 +201,8 @@ class LossScaling:
         self.called = False  # whether the function being differentiated called `scale_loss`
         self.divided = False  # whether the last gradients were divided already
 
-    def differentiate(self, grad, fn, values):
-        """`grad(fn)(values)`, for a `fn` that returns `(loss, aux)`."""
+    def value_and_grad(self, fn, values, variables):
+        """`(loss, aux), gradients` of a function of the variables' values that returns the pair."""
         outside, self.called = self.called, False
 
         def scaled(values):
@@ -211,10 +211,15 @@ class LossScaling:
                 return loss, (loss, aux)
             return loss * self.optimizer.scale_factor, (loss, aux)
 
-        (_, (loss, aux)), grads = grad(scaled, has_aux=True)(values)
+        (_, (loss, aux)), grads = jax.value_and_grad(scaled, has_aux=True)(values)
         self.divided = not self.called
         if self.divided:
-            grads = [(g / self.optimizer.scale_factor).astype(g.dtype) for g in grads]
+            factor = jnp.asarray(self.optimizer.scale_factor, "float32")
+            # What the gradient overwrites was never multiplied.
+            grads = [
+                g if v.overwrite_with_gradient else g / factor
+                for g, v in zip(grads, variables, strict=True)
+            ]
         self.called = outside
         return (loss, aux), grads
 

@@ -45,7 +45,7 @@ def raise_on_nonfinite():
 
     >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     >>> model.compile("sgd", "mse")
-    >>> y = np.array([[1.0], [np.nan]])
+    >>> y = np.array([1.0, np.nan])
     >>> try:
     ...     with keras.debug.raise_on_nonfinite():
     ...         model.fit(np.ones((2, 2)), y, shuffle=False, verbose=0)

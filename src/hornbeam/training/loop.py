@@ -508,8 +508,10 @@ def prepare(model, source):
             # A model with a `train_step` of its own need not have a `call`.
             if _is_built_in(model, "train"):
                 raise
-    # An imperative step builds its optimizers itself: they may be for some of the variables.
+    # An imperative step builds its optimizers itself: they may be for some of the variables. Run
+    # uncompiled, it can't be traced for what it changes, so all must be there if possible.
     known = _is_built_in(model, "train") or _takes_state(model, "train")
+    known = known or (model.run_eagerly and all(la.built for la in model._flatten_layers()))
     if known and model.optimizer is not None and not model.optimizer.built and model.built:
         model.optimizer.build(model.trainable_variables)
 
