@@ -22,10 +22,10 @@ def two_outputs(**compile_arguments):
     return model
 
 
-def by_name():
+def by_name(loss="mse", **compile_arguments):
     x = keras.Input((4,))
     model = keras.Model(x, {"a": layers.Dense(1)(x), "b": layers.Dense(1)(x)})
-    model.compile("sgd", "mse")
+    model.compile("sgd", loss, **compile_arguments)
     return model
 
 
@@ -79,6 +79,14 @@ MISTAKES = {
     "targets in no order": (
         lambda: by_name().fit(X, [Y, Y]),
         "isn't clear what belongs to what. Pass a dict with the keys a, b",
+    ),
+    "losses in no order": (
+        lambda: by_name(["mse", "mae"]).fit(X, {"a": Y, "b": Y}),
+        "loss is a list, but the model's outputs are a dict.*keys a, b",
+    ),
+    "metrics in no order": (
+        lambda: by_name(metrics=[["mae"], ["mse"]]).fit(X, {"a": Y, "b": Y}),
+        "metrics is a list, but the model's outputs are a dict",
     ),
     "no targets": (lambda: classifier().fit(X), "no targets: pass `y`"),
     "nothing to minimize": (lambda: classifier(loss=None).fit(X, Y), "nothing to minimize"),

@@ -198,6 +198,24 @@ def test_recurrent_layers_and_masks():
     assert found.name.startswith("net/lstm") and found.where in ("forward", "gradient")
 
 
+def test_arguments_keep_their_order():
+    """The first one is asked for the mask, whatever the names of the others."""
+
+    class Two(layers.Layer):
+        def compute_mask(self, inputs, previous_mask):
+            firsts.append(inputs.shape[-1])
+            return previous_mask
+
+        def call(self, z, a):
+            return jnp.concatenate([z, a], -1)
+
+    firsts = []
+    inputs = keras.Input((3,)), keras.Input((2,))
+    model = keras.Model(inputs, Two()(*inputs))
+    assert keras.debug.find_nonfinite(model, (np.ones((4, 3)), np.ones((4, 2)))) is None
+    assert set(firsts) == {3}
+
+
 # In `fit` -------------------------------------------------------------------------------------
 
 

@@ -65,7 +65,7 @@ def watched(owner, what, values):
     Args:
         owner: the operation, loss or variable that the values belong to, or `None`.
         what: `"inputs"`, `"outputs"`, `"values"` (of a loss, per sample), `"loss"` or `"gradient"`.
-        values: a tree of arrays.
+        values: a tree of arrays; of inputs, a dict of them by the names of the arguments.
     """
     watch = _current.get().watch
     return values if watch is None else watch(owner, what, values)

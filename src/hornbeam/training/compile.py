@@ -88,6 +88,9 @@ class Compiled:
         names = output_names(self._model, y_pred)
         preds = jax.tree.leaves(y_pred)
         targets = paired(y, y_pred, names, "y") if y is not None else [None] * len(names)
+        if isinstance(y_pred, dict) and len(names) > 1:
+            for what in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+                _check_is_named(self._arguments[what], names, what)
         loss = _per_output(self._loss, names, "loss", single=_is_loss, broadcast=True)
         weights = _per_output(
             self._loss_weights,
@@ -290,10 +293,7 @@ def paired(tree, y_pred, names, what):
         return [tree]
     if isinstance(tree, (list, tuple)):
         if isinstance(y_pred, dict):
-            raise ValueError(
-                f"{what} is a {type(tree).__name__}, but the model's outputs are a dict, so it "
-                f"isn't clear what belongs to what. Pass a dict with the keys {', '.join(names)}."
-            )
+            _check_is_named(tree, names, what)
         if len(tree) != len(names):
             raise ValueError(
                 f"{what} has {len(tree)} parts, but the model has {len(names)} outputs: "
@@ -304,6 +304,15 @@ def paired(tree, y_pred, names, what):
         f"The model has {len(names)} outputs ({', '.join(names)}); {what} should be a list or a "
         f"dict with a part for each. Received a {type(tree).__name__}."
     )
+
+
+def _check_is_named(spec, names, what):
+    """Raise a `ValueError` if `spec`, for a dict of outputs, is a list."""
+    if isinstance(spec, (list, tuple)):
+        raise ValueError(
+            f"{what} is a {type(spec).__name__}, but the model's outputs are a dict, so it isn't "
+            f"clear what belongs to what. Pass a dict with the keys {', '.join(names)}."
+        )
 
 
 def _check_names(by_name, names, what):

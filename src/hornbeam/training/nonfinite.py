@@ -131,7 +131,10 @@ class _Finder:
             self.look(*where, value, by_row)
         if what in ("inputs", "outputs"):
             place = f"the gradient with respect to the {what} of {_named(owner)}"
-            values = jax.tree.map(lambda x: self._probed(x, name, place), values)
+            probed = lambda x: self._probed(x, name, place)
+            if what == "inputs":  # by name, in an order that counts; JAX would sort them
+                return {key: jax.tree.map(probed, value) for key, value in values.items()}
+            return jax.tree.map(probed, values)
         return values
 
     def look(self, where, name, place, value, by_row=False):
