@@ -2,9 +2,11 @@
 
 import os
 import pathlib
+import runpy
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 REPO = pathlib.Path(__file__).parents[1]
@@ -60,3 +62,46 @@ def test_digits_without_an_extra(package, tmp_path):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert package in done.stderr and "pip install" in done.stderr
+
+
+# Custom steps: short, and run in this process, since importing JAX takes longer than most of them.
+
+
+def result(name):
+    """What the `main` of an example returns."""
+    path = REPO / "examples" / f"{name}.py"
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 60
+    return runpy.run_path(str(path))["main"]()
+
+
+def test_gan():
+    center, radius = result("gan")
+    np.testing.assert_allclose(center, [3, 0], atol=0.4)
+    assert abs(radius.mean() - 2) < 0.2 and radius.std() < 0.5
+
+
+def test_vae():
+    history, images, drawn = result("vae")
+    clipped = np.clip(images.mean(0), 1e-6, 1 - 1e-6)
+    of_the_mean = -images * np.log(clipped) - (1 - images) * np.log(1 - clipped)
+    assert history["reconstruction"][-1] < 0.9 * of_the_mean.sum(-1).mean()
+    assert 1 < history["divergence"][-1] < 10
+    distances = np.abs(images[:, None] - drawn.reshape(9, 64)).mean(-1)
+    assert distances.min(0).max() < 0.2  # each drawn one looks like some real one
+
+
+def test_distillation():
+    accuracy = result("distillation")
+    assert accuracy["student"] > 0.93
+    assert accuracy["student"] > accuracy["alone"] + 0.1
+
+
+def test_gradient_reversal():
+    accuracy = result("gradient_reversal")
+    assert accuracy[0.0] < 0.6 and accuracy[1.0] > 0.9
+
+
+def test_maml():
+    losses = result("maml")
+    (_, plain), (before, after) = losses[0], losses[1]
+    assert after < 0.4 * before and after < 0.4 * plain

@@ -26,7 +26,7 @@ LAYOUT = [
     "layers callbacks",
     "training",
     "models",
-    "applications datasets utils wrappers visualization distillation"
+    "applications datasets utils wrappers visualization distillation debug"
     # Only lists of names that live elsewhere, see test_facades_hold_no_code.
     " backend config legacy mixed_precision preprocessing tree",
     "tuner serving",

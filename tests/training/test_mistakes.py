@@ -9,8 +9,8 @@ from hornbeam import layers
 X, Y = np.zeros((10, 4), "float32"), np.zeros(10, "int32")
 
 
-def classifier(loss="sparse_categorical_crossentropy", **compile_arguments):
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="softmax")])
+def classifier(loss="sparse_categorical_crossentropy", units=3, **compile_arguments):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(units, activation="softmax")])
     model.compile("sgd", loss, **compile_arguments)
     return model
 
@@ -22,9 +22,16 @@ def two_outputs(**compile_arguments):
     return model
 
 
-def by_name():
+def by_name(loss="mse", **compile_arguments):
     x = keras.Input((4,))
     model = keras.Model(x, {"a": layers.Dense(1)(x), "b": layers.Dense(1)(x)})
+    model.compile("sgd", loss, **compile_arguments)
+    return model
+
+
+def twice():
+    x, dense = keras.Input((4,)), layers.Dense(1, name="dense")
+    model = keras.Model(x, [dense(x), dense(-x)])
     model.compile("sgd", "mse")
     return model
 
@@ -73,6 +80,14 @@ MISTAKES = {
         lambda: by_name().fit(X, [Y, Y]),
         "isn't clear what belongs to what. Pass a dict with the keys a, b",
     ),
+    "losses in no order": (
+        lambda: by_name(["mse", "mae"]).fit(X, {"a": Y, "b": Y}),
+        "loss is a list, but the model's outputs are a dict.*keys a, b",
+    ),
+    "metrics in no order": (
+        lambda: by_name(metrics=[["mae"], ["mse"]]).fit(X, {"a": Y, "b": Y}),
+        "metrics is a list, but the model's outputs are a dict",
+    ),
     "no targets": (lambda: classifier().fit(X), "no targets: pass `y`"),
     "nothing to minimize": (lambda: classifier(loss=None).fit(X, Y), "nothing to minimize"),
     "not compiled": (
@@ -90,6 +105,26 @@ MISTAKES = {
     "class weight for no class": (
         lambda: classifier().fit(X, Y, class_weight={0: 1.0, "b": 2.0}),
         "class_weight names the class 'b'",
+    ),
+    "class weight for a class too many": (
+        lambda: classifier().fit(X, Y, class_weight={0: 1.0, 1: 2.0, 2: 1.0, 3: 1.0}),
+        "class_weight names the class 3",
+    ),
+    "class weight for a third of two": (
+        lambda: classifier("binary_crossentropy", units=1).fit(
+            X, Y, class_weight={0: 1.0, 1: 2.0, 2: 1.0}
+        ),
+        "class_weight names the class 2",
+    ),
+    "class weight for a column too many": (
+        lambda: classifier("mse").train_on_batch(
+            X, np.eye(3)[Y], class_weight={0: 1.0, 1: 2.0, 2: 1.0, 3: 1.0}
+        ),
+        "class_weight names the class 3",
+    ),
+    "targets by a name that two outputs have": (
+        lambda: twice().fit(X, {"dense": Y}),
+        "y names 'dense', but 2 outputs of the model have that name",
     ),
     "too many steps": (
         lambda: classifier().evaluate(X, Y, steps=3),

@@ -1,5 +1,6 @@
 """Ordering and replaying a recorded graph."""
 
+from .scope import watched
 from .symbolic import flatten
 
 
@@ -72,7 +73,7 @@ def replay(nodes, feed):
         if all(id(x) in feed for x in node.outputs):
             continue
         args, kwargs = node.fill(lambda x: feed[id(x)])
-        results = node.operation(*args, **kwargs)
+        results = watched(node.operation, "outputs", node.operation(*args, **kwargs))
         results = [results] if hasattr(results, "shape") else flatten(results)[0]
         for tensor, result in zip(node.outputs, results, strict=True):
             feed[id(tensor)] = result

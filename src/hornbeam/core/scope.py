@@ -7,6 +7,7 @@ function, mixed precision, name scopes and `StatelessScope` are all frames.
 """
 
 import contextvars
+from collections import ChainMap
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,18 @@ import jax.numpy as jnp
 class Frame:
     """What is ambient now. Never changed once made, except for the dicts and lists it points to."""
 
-    __slots__ = ("autocast", "layer", "losses", "names", "remat", "training", "unbound", "values")
+    __slots__ = (
+        "autocast",
+        "layer",
+        "losses",
+        "names",
+        "remat",
+        "scaling",
+        "training",
+        "unbound",
+        "values",
+        "watch",
+    )
 
     def __init__(
         self,
@@ -27,6 +39,8 @@ class Frame:
         layer=None,
         unbound=None,
         remat=None,
+        watch=None,
+        scaling=None,
     ):
         self.values = values  # {Variable: value now}, or None: variables hold their own
         self.losses = losses  # list that `Layer.add_loss` appends (layer, value) to, or None
@@ -36,11 +50,25 @@ class Frame:
         self.layer = layer  # the layer whose `call` is running, or None
         self.unbound = unbound  # dict: its keys are the variables read though not in `values`
         self.remat = remat  # which of the layers made now are rematerialized (core/remat.py)
+        self.watch = watch  # function that sees what is computed, or None: see `watched`
+        self.scaling = scaling  # the `LossScaling` of a step, or None
 
 
 _current = contextvars.ContextVar("hornbeam_frame", default=Frame())  # noqa: B039
 
 current = _current.get  # `current()` is the frame in force
+
+
+def watched(owner, what, values):
+    """`values`, or what the frame's `watch` makes of them: `watch(owner, what, values)`.
+
+    Args:
+        owner: the operation, loss or variable that the values belong to, or `None`.
+        what: `"inputs"`, `"outputs"`, `"values"` (of a loss, per sample), `"loss"` or `"gradient"`.
+        values: a tree of arrays; of inputs, a dict of them by the names of the arguments.
+    """
+    watch = _current.get().watch
+    return values if watch is None else watch(owner, what, values)
 
 
 class enter:
@@ -106,7 +134,9 @@ def value_and_grad(fn, variables, has_aux=False):
     """A function that computes `fn` and its gradients with respect to `variables`.
 
     The plain way to write a training step: `fn` reads variables, calls layers and assigns
-    variables as usual; what it assigns (moving averages, random states, metrics) is kept.
+    variables as usual; what it assigns (moving averages, random states, metrics) is kept. In a
+    `train_step(self, data)` of a model that computes in float16, it scales the loss for its
+    `LossScaleOptimizer`, and the gradients back.
 
     Args:
         fn: function returning a scalar, or `(scalar, anything)` with `has_aux`.
@@ -136,17 +166,62 @@ def value_and_grad(fn, variables, has_aux=False):
             with bind(start, losses=[]) as now:
                 result = fn(*args, **kwargs)
             loss, aux = result if has_aux else (result, None)
+            loss = watched(None, "loss", loss)
             written[:] = [v for v, x in now.items() if start.get(v) is not x]
             return jnp.asarray(loss), (aux, [now[v] for v in written])
 
         with enter(autocast=None):
             values = [v.value for v in variables]
-        (loss, (aux, new)), grads = jax.value_and_grad(pure, has_aux=True)(values)
+        scaling = current().scaling
+        if scaling is None:
+            (loss, (aux, new)), grads = jax.value_and_grad(pure, has_aux=True)(values)
+        else:
+            (loss, (aux, new)), grads = scaling.value_and_grad(pure, values, variables)
+        grads = [watched(v, "gradient", g) for v, g in zip(variables, grads, strict=True)]
         for variable, value in zip(written, new, strict=True):
             variable.assign(value)
         return ((loss, aux) if has_aux else loss), grads
 
     return run
+
+
+class LossScaling:
+    """Multiplies the losses of a step for half precision, unless the step does so itself.
+
+    Within a frame that has one, `value_and_grad` differentiates the multiplied loss, and divides
+    the gradients again. If the differentiated function has called `optimizer.scale_loss`, it
+    changes nothing, and leaves it to the optimizer to divide.
+
+    Args:
+        optimizer: one with a `dynamic_scale`.
+    """
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+        self.called = False  # whether the function being differentiated called `scale_loss`
+        self.divided = False  # whether the last gradients were divided already
+
+    def value_and_grad(self, fn, values, variables):
+        """`(loss, aux), gradients` of a function of the variables' values that returns the pair."""
+        outside, self.called = self.called, False
+
+        def scaled(values):
+            loss, aux = fn(values)
+            if self.called:
+                return loss, (loss, aux)
+            return loss * self.optimizer.scale_factor, (loss, aux)
+
+        (_, (loss, aux)), grads = jax.value_and_grad(scaled, has_aux=True)(values)
+        self.divided = not self.called
+        if self.divided:
+            factor = jnp.asarray(self.optimizer.scale_factor, "float32")
+            # What the gradient overwrites was never multiplied.
+            grads = [
+                g if v.overwrite_with_gradient else g / factor
+                for g, v in zip(grads, variables, strict=True)
+            ]
+        self.called = outside
+        return (loss, aux), grads
 
 
 class StatelessScope:
@@ -195,7 +270,9 @@ class StatelessScope:
 
     def __enter__(self):
         self._losses = _LossSink(self) if self.collect_losses else None
-        self._frame = enter(values=self.state_mapping, losses=self._losses)
+        # What isn't given is read as it is outside; what is written stays here.
+        values = ChainMap(self.state_mapping, current().values or {})
+        self._frame = enter(values=values, losses=self._losses)
         self._frame.__enter__()
         return self
 

@@ -12,7 +12,7 @@ from ..core import dtypes, masks, objects
 from ..core.messages import expected, unknown_keywords
 from ..core.remat import run_layer
 from ..core.rng import SeedGenerator
-from ..core.scope import current, enter, functionalize
+from ..core.scope import current, enter, functionalize, watched
 from ..core.symbolic import (
     KerasTensor,
     Operation,
@@ -290,8 +290,10 @@ class Layer(Operation):
             previous_mask = call.fill_masks()
             if (training := call.resolve_training(frame)) is not None:
                 frame.training = training
+            call.arguments = watched(self, "inputs", call.arguments)
             with enter(autocast=self._autocast_dtype(), layer=self):
                 outputs = self._run(call)
+            outputs = watched(self, "outputs", outputs)
             self._set_masks(call, outputs, previous_mask)
             if self.activity_regularizer is not None:
                 for output in jax.tree.leaves(outputs):

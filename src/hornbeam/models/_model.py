@@ -343,6 +343,7 @@ class Model(Layer):
             results.update(value if isinstance(value, dict) else {metric.name: value})
         return results
 
+    @overridable
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """The scalar that training minimizes: the losses of `compile` plus those of layers.
 

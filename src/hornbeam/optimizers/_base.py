@@ -390,7 +390,7 @@ class Optimizer(Configurable):
         """Update the variables; takes pairs `(gradient, variable)`, returns the step count."""
         grads, variables = zip(*grads_and_vars, strict=True)
         self.apply(grads, variables)
-        return self._iterations
+        return self.iterations
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):
         """The update as a pure function.
@@ -458,7 +458,7 @@ class Optimizer(Configurable):
         So an update is one call of the device, and not a dozen for each variable. Nothing is
         donated: the user may hold the old arrays.
         """
-        traced = current().values is not None
+        traced = current().values is not None or current().scaling is not None
         traced = traced or any(isinstance(x, Tracer) for x in jax.tree.leaves(arrays))
         if traced or any(part._is_python_rate() for part in self._parts):
             getattr(self, method)(variables, *arrays)

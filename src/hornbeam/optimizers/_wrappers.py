@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from ..core.messages import expected
 from ..core.objects import Configurable, CustomObjectScope
+from ..core.scope import current
 from ..core.variable import Variable
 from ._base import Optimizer, run_if
 
@@ -40,7 +41,8 @@ class LossScaleOptimizer(Wrapper):
     """Multiplies the loss by a factor that fits float16, found while training.
 
     The factor doubles after `dynamic_growth_steps` steps with finite gradients; it halves, and the
-    step is left out, when a gradient isn't finite. Used for the policy `"mixed_float16"`.
+    step is left out, when a gradient isn't finite. Used for the policy `"mixed_float16"`. The
+    attribute `skipped_steps` counts the steps left out.
 
     Args:
         inner_optimizer: the optimizer that updates the weights.
@@ -61,6 +63,8 @@ class LossScaleOptimizer(Wrapper):
     >>> optimizer.apply([float("inf")], [w])
     >>> round(float(w), 4), float(optimizer.scale_loss(0.5))
     (0.8, 256.0)
+    >>> int(optimizer.skipped_steps)
+    1
     """
 
     def __init__(
@@ -107,6 +111,17 @@ class LossScaleOptimizer(Wrapper):
         return self.inner_optimizer.iterations
 
     @property
+    def skipped_steps(self):
+        """How many steps were left out so far, as a `Variable`."""
+        # In Keras's files this one is the wrapper's own count of steps, which is always 0.
+        return self._iterations
+
+    @property
+    def scale_factor(self):
+        """What the loss is multiplied by, now."""
+        return self.dynamic_scale.value if self.built else self.initial_scale
+
+    @property
     def learning_rate(self):
         """The inner optimizer's learning rate."""
         return self.inner_optimizer.learning_rate
@@ -117,13 +132,17 @@ class LossScaleOptimizer(Wrapper):
 
     def _apply(self, variables, grads, weight):
         scale, steps = self.dynamic_scale, self.step_counter
-        # What the gradient overwrites was never multiplied.
-        grads = [
-            g if v.overwrite_with_gradient else g / scale.value for g, v in zip(grads, variables)
-        ]
+        scaling = current().scaling
+        if scaling is None or scaling.optimizer is not self or not scaling.divided:
+            # What the gradient overwrites was never multiplied.
+            grads = [
+                g if v.overwrite_with_gradient else g / scale.value
+                for g, v in zip(grads, variables)
+            ]
         finite = self.check_finite(grads)
         inner = self.inner_optimizer
         run_if(finite, lambda: inner._apply(variables, grads, weight), inner)
+        self.skipped_steps.assign_add(jnp.where(finite, 0, 1))
         grow = finite & (steps.value + 1 >= self.dynamic_growth_steps)
         steps.assign(jnp.where(finite & ~grow, steps.value + 1, 0))
         factor = jnp.where(grow, 2.0, jnp.where(finite, 1.0, 0.5))
@@ -137,8 +156,10 @@ class LossScaleOptimizer(Wrapper):
 
     def scale_loss(self, loss):
         """The loss times the factor."""
-        loss = self.inner_optimizer.scale_loss(loss)
-        return loss * (self.dynamic_scale.value if self.built else self.initial_scale)
+        scaling = current().scaling
+        if scaling is not None and scaling.optimizer is self:
+            scaling.called = True
+        return self.inner_optimizer.scale_loss(loss) * self.scale_factor
 
 
 class OptimizerMap(Configurable, MutableMapping):

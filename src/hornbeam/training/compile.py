@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from .. import losses, metrics, optimizers
 from ..core.messages import did_you_mean, expected
 from ..core.objects import config_value
+from ..core.scope import watched
 from ..losses import _base as weighting
 from ..losses._functions import check_labels, squeeze_to_same_rank
 from ..metrics import Mean, Metric
@@ -87,6 +88,9 @@ class Compiled:
         names = output_names(self._model, y_pred)
         preds = jax.tree.leaves(y_pred)
         targets = paired(y, y_pred, names, "y") if y is not None else [None] * len(names)
+        if isinstance(y_pred, dict) and len(names) > 1:
+            for what in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+                _check_is_named(self._arguments[what], names, what)
         loss = _per_output(self._loss, names, "loss", single=_is_loss, broadcast=True)
         weights = _per_output(
             self._loss_weights,
@@ -142,6 +146,17 @@ class Compiled:
                 ignored = getattr(output.loss, "ignore_class", None)
                 check_labels(target, output.num_classes, ignored)
 
+    def number_of_classes(self, y):
+        """How many classes there are, as far as the one output tells; else `None`."""
+        if y.ndim > 1 and y.shape[-1] > 1:
+            return y.shape[-1]
+        if self._outputs is None or len(self._outputs) > 1:
+            return None
+        (output,) = self._outputs
+        if _takes_class_numbers(output.loss):
+            return output.num_classes
+        return 2 if _is_binary(output.loss) else None
+
     # Computing ------------------------------------------------------------------------------
 
     def compute_loss(self, y, y_pred, sample_weight):
@@ -162,7 +177,7 @@ class Compiled:
             for output, t, p, w in zip(outputs, targets, preds, weights, strict=True):
                 if output.loss is None:
                     continue
-                value, weight = _loss_and_weight(output.loss, t, p, w)
+                value, weight = loss_and_weight(output.loss, t, p, w)
                 if output.tracker is not None:
                     output.tracker.update_state(value, sample_weight=weight)
                 self._weight = weight if self._weight is None else self._weight
@@ -213,7 +228,7 @@ class Compiled:
         with_loss = [(output, output.tracker) for output in outputs if output.tracker is not None]
         for _, tracker in with_loss:
             logs[tracker.name] = tracker.result()
-        is_ours = type(self._model).compute_loss is _base_compute_loss(self._model)
+        is_ours = getattr(type(self._model).compute_loss, "built_in", False)
         if with_loss and is_ours and self._other_losses is not None:
             # Outputs may weigh batches differently, so the mean of the sums isn't their sum.
             parts = [tracker.result() * output.weight for output, tracker in with_loss]
@@ -252,14 +267,6 @@ class _Output:
         self.metrics.append((name, metric, weighted))
 
 
-def _base_compute_loss(model):
-    """`Model.compute_loss`, found without importing models."""
-    for cls in type(model).__mro__:
-        if cls.__module__.partition(".")[0] == __name__.partition(".")[0]:
-            return cls.compute_loss
-    return None
-
-
 def output_names(model, y_pred):
     """A name for every output, in flat order."""
     leaves = jax.tree_util.tree_leaves_with_path(y_pred)
@@ -278,12 +285,7 @@ def paired(tree, y_pred, names, what):
     if isinstance(tree, dict):
         if isinstance(y_pred, dict) and jax.tree.structure(tree) == jax.tree.structure(y_pred):
             return jax.tree.leaves(tree)
-        unknown = [k for k in tree if k not in names]
-        if unknown:
-            raise ValueError(
-                f"{what} names {unknown[0]!r}, which is no output of the model. Its outputs: "
-                f"{', '.join(names)}. {did_you_mean(unknown[0], names)}"
-            )
+        _check_names(tree, names, what)
         return [tree.get(name) for name in names]
     if len(names) == 1:
         if isinstance(tree, (list, tuple)) and len(tree) == 1:
@@ -291,10 +293,7 @@ def paired(tree, y_pred, names, what):
         return [tree]
     if isinstance(tree, (list, tuple)):
         if isinstance(y_pred, dict):
-            raise ValueError(
-                f"{what} is a {type(tree).__name__}, but the model's outputs are a dict, so it "
-                f"isn't clear what belongs to what. Pass a dict with the keys {', '.join(names)}."
-            )
+            _check_is_named(tree, names, what)
         if len(tree) != len(names):
             raise ValueError(
                 f"{what} has {len(tree)} parts, but the model has {len(names)} outputs: "
@@ -305,6 +304,30 @@ def paired(tree, y_pred, names, what):
         f"The model has {len(names)} outputs ({', '.join(names)}); {what} should be a list or a "
         f"dict with a part for each. Received a {type(tree).__name__}."
     )
+
+
+def _check_is_named(spec, names, what):
+    """Raise a `ValueError` if `spec`, for a dict of outputs, is a list."""
+    if isinstance(spec, (list, tuple)):
+        raise ValueError(
+            f"{what} is a {type(spec).__name__}, but the model's outputs are a dict, so it isn't "
+            f"clear what belongs to what. Pass a dict with the keys {', '.join(names)}."
+        )
+
+
+def _check_names(by_name, names, what):
+    """Raise a `ValueError` unless every key of `by_name` is the name of one output."""
+    for name in by_name:
+        if name not in names:
+            raise ValueError(
+                f"{what} names {name!r}, which is no output of the model. Its outputs: "
+                f"{', '.join(names)}. {did_you_mean(name, names)}"
+            )
+        if names.count(name) > 1:
+            raise ValueError(
+                f"{what} names {name!r}, but {names.count(name)} outputs of the model have that "
+                "name, since one layer made them. Pass a list, or give the model a dict of outputs."
+            )
 
 
 def weights_per_output(sample_weight, y_pred, names):
@@ -325,12 +348,7 @@ def _per_output(spec, names, what, single, broadcast) -> list[Any]:
     if spec is None:
         return [None] * len(names)
     if isinstance(spec, dict):
-        unknown = [k for k in spec if k not in names]
-        if unknown:
-            raise ValueError(
-                f"{what} names {unknown[0]!r}, which is no output of the model. Its outputs: "
-                f"{', '.join(names)}. {did_you_mean(unknown[0], names)}"
-            )
+        _check_names(spec, names, what)
         missing = [name for name in names if name not in spec]
         if missing and what == "loss":
             raise ValueError(
@@ -406,6 +424,12 @@ def _takes_class_numbers(loss):
     )
 
 
+def _is_binary(loss):
+    kinds = losses.BinaryCrossentropy, losses.BinaryFocalCrossentropy
+    functions = losses.binary_crossentropy, losses.binary_focal_crossentropy
+    return isinstance(loss, kinds) or getattr(loss, "function", None) in functions
+
+
 # Names whose meaning depends on the shapes: binary, one-hot or class numbers.
 _ACCURACIES = ("BinaryAccuracy", "CategoricalAccuracy", "SparseCategoricalAccuracy")
 _CROSSENTROPIES = (
@@ -452,12 +476,13 @@ def _as_metric(given, target, pred):
     return metrics.MeanMetricWrapper(found, name=getattr(found, "__name__", "metric"))
 
 
-def _loss_and_weight(loss, y_true, y_pred, sample_weight):
+def loss_and_weight(loss, y_true, y_pred, sample_weight):
     """The mean loss of a batch, and the weight that it has among batches."""
     if type(loss).__call__ is not losses.Loss.__call__:
         # The user's own reduction: all there is to know is how many rows went in.
         return loss(y_true, y_pred, sample_weight=sample_weight), num_rows(y_pred)
     values, weight, mask = loss._values(y_true, y_pred, sample_weight)
+    values = watched(loss, "values", values)
     reduction = "sum" if loss.reduction == "sum" else "mean_with_sample_weight"
     total, count = weighting.total_and_count(values, weight, mask, reduction)
     return weighting.ratio(total, count), count

@@ -13,13 +13,15 @@ import numpy as np
 from ..callbacks import CallbackList
 from ..core import rng, settings
 from ..core.messages import did_you_mean, expected
-from ..core.scope import functionalize
+from ..core.scope import LossScaling, enter, functionalize
 from ..core.symbolic import KerasTensor, infer
 from ..data import are_names, pack, source_of, split_source, stands_alone, unpack
+from ..optimizers import LossScaleOptimizer
+from . import nonfinite
 from . import step as steps_module
 from .interrupts import interrupts_deferrable
 from .snapshots import Snapshots, backup_of
-from .state import RunningState
+from .state import RunningState, array_of, copy_of
 from .step import Program
 
 _STACK = 32  # so many batches are gathered at once …
@@ -67,8 +69,6 @@ def fit(
         names = tuple(f"validation {name}" for name in ("x", "y", "sample_weight"))
         x, y, sample_weight = _as_data(validation_data, y, sample_weight)
         validation = source_of(x, y, sample_weight, names=names, **options)
-    if class_weight is not None:
-        train.map(lambda data: _with_class_weight(data, class_weight))
     # More steps than the data has batches are fine: one pass follows another.
     steps = _limit(steps_per_epoch, train, "steps_per_epoch", several_passes=True)
     epochs = min(epochs, settings.max_epochs() or epochs)
@@ -79,6 +79,8 @@ def fit(
         RunningState() as state,
     ):
         prepare(model, train)
+        if class_weight is not None:
+            train.map(lambda data: _with_class_weight(model, data, class_weight))
         for source in (train, validation):
             if source is not None:
                 source.map(lambda data: _with_checked_targets(model, data))
@@ -169,12 +171,12 @@ def predict(model, x, *, batch_size, verbose, steps, callbacks):
 
 def on_batch(model, kind, x, y=None, sample_weight=None, class_weight=None):
     """One step on one batch: logs as a dict of floats, or predictions."""
-    data = pack(x, y, sample_weight)
-    if class_weight is not None:
-        data = _with_class_weight(data, class_weight)
-    source = source_of(*unpack(data), batch_size=np.iinfo("int32").max, **_columns(model))
+    data = unpack(pack(x, y, sample_weight))
+    source = source_of(*data, batch_size=np.iinfo("int32").max, **_columns(model))
     if kind != "predict":
         prepare(model, source)
+        if class_weight is not None:
+            source.map(lambda data: _with_class_weight(model, data, class_weight))
         source.map(lambda data: _with_checked_targets(model, data))
         model.reset_metrics()
     outputs = [] if kind == "predict" else None
@@ -190,6 +192,9 @@ class Runner:
         self.model, self.kind = model, kind
         self.run_batch = imperative_step(model, kind)
         self.run = self._run_eagerly if model.run_eagerly else self._run_compiled
+        if nonfinite.raising.get():
+            self.run, self._run_unchecked = self._run_checked, self.run
+        self._checked = 0  # number of steps run by `_run_checked`
 
     def epoch(self, state, source, steps, callbacks, outputs=None, snapshots=None, done=0):
         """Run the next batches of `source`; returns the last logs as a dict of floats.
@@ -269,19 +274,23 @@ class Runner:
 
     def _run_compiled(self, state, batches, start, left):
         """Run some of the `left` steps from `start` on; returns their results, and how many."""
-        leaves, treedef = jax.tree.flatten(batches)
-        key = treedef, *((a.shape, a.dtype) for a in leaves)
-        first = key not in self._programs
-        if first:
-            self._programs[key] = self._program(batches, key)
-            state.take(self._programs[key][0].written)
-        program, log_names = self._programs[key]
+        program, log_names, first = self._program_of_epoch(state, batches)
         count = min(self.fused or program.pace or 1, program.width, left)
         # Once an epoch, waiting for the device does no harm.
         timed = self.fused is None and left > 1 and (first or program.pace is None)
         run = program.run_timed if timed else program.run
         results = run(state, batches, start, count)
         return dict(zip(log_names, results, strict=True)) if log_names else results, count
+
+    def _program_of_epoch(self, state, batches):
+        """The program for such batches, the names of its logs, whether it is new in this epoch."""
+        leaves, treedef = jax.tree.flatten(batches)
+        key = treedef, *((a.shape, a.dtype) for a in leaves)
+        first = key not in self._programs
+        if first:
+            self._programs[key] = self._program(batches, key)
+            state.take(self._programs[key][0].written)
+        return *self._programs[key], first
 
     def _program(self, batches, key):
         """The compiled program for such batches, compiled if it is the first time."""
@@ -312,6 +321,24 @@ class Runner:
             results.append(self.run_batch(jax.tree.map(lambda a, i=i: a[i], batches)))
         stack = lambda *xs: jnp.stack([jnp.asarray(x) for x in xs])
         return jax.tree.map(stack, *results), len(results)
+
+    def _run_checked(self, state, batches, start, left):
+        """One step, and an error if it makes a value that isn't finite."""
+        variables = known_variables(self.model, self.kind)
+        if not self.model.run_eagerly:
+            program, *_ = self._program_of_epoch(state, batches)
+            variables = [*program.read, *program.written]
+        before = {v: copy_of(array_of(v)) for v in variables}
+        results, count = self._run_unchecked(state, batches, start, 1)
+        self._checked += 1
+        changed = [array_of(v) for v in variables]
+        if not nonfinite.all_finite((jax.tree.map(lambda a: a[0], results), changed)):
+            for variable, value in before.items():
+                variable.assign(value)
+            batch = jax.tree.map(lambda a: a[start], batches)
+            found = nonfinite.find(self.run_batch, before, batch, self._checked)
+            raise nonfinite.error_for(found, self._checked)
+        return results, count
 
 
 class _Events:
@@ -375,13 +402,15 @@ def imperative_step(model, kind):
     if _is_built_in(model, kind):
         return lambda data: default(model, data)
     bound = getattr(model, f"{kind}_step")
-    required = [
-        p
-        for p in inspect.signature(bound).parameters.values()
-        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
-    if len(required) < 2:
-        return lambda data: _as_logs(model, kind, bound(data))
+    if not _takes_state(model, kind):
+
+        def run_plain(data):
+            optimizer = model.optimizer
+            scales = kind == "train" and isinstance(optimizer, LossScaleOptimizer)
+            with enter(scaling=LossScaling(optimizer) if scales else None):
+                return _as_logs(model, kind, bound(data))
+
+        return run_plain
 
     def run(data):
         groups = state_groups(model, kind)
@@ -401,6 +430,16 @@ def imperative_step(model, kind):
 
 def _is_built_in(model, kind):
     return getattr(getattr(type(model), f"{kind}_step"), "built_in", False)
+
+
+def _takes_state(model, kind):
+    """Whether a step of the user's is in Keras's style."""
+    required = [
+        p
+        for p in inspect.signature(getattr(model, f"{kind}_step")).parameters.values()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(required) > 1
 
 
 def _as_logs(model, kind, logs):
@@ -444,6 +483,19 @@ def known_variables(model, kind):
     return list(dict.fromkeys(found))
 
 
+def find_nonfinite(model, x, y, sample_weight):
+    """The first value that isn't finite in a step on one batch; see `keras.debug`."""
+    kind = "train" if model.compiled else "predict"
+    data = pack(x, y, sample_weight)
+    source = source_of(*unpack(data), batch_size=np.iinfo("int32").max, **_columns(model))
+    if kind == "train":
+        prepare(model, source)
+    batches, _ = source.take(1, 1)
+    batch = jax.tree.map(lambda a: jnp.asarray(a[0]), batches)
+    values = {v: array_of(v) for v in known_variables(model, kind)}
+    return nonfinite.find(imperative_step(model, kind), values, batch)
+
+
 def trained_variables(model, runner, source):
     """All variables that training changes, before the first step runs."""
     variables = known_variables(model, "train")
@@ -472,7 +524,11 @@ def prepare(model, source):
             # A model with a `train_step` of its own need not have a `call`.
             if _is_built_in(model, "train"):
                 raise
-    if model.optimizer is not None and not model.optimizer.built and model.built:
+    # An imperative step builds its optimizers itself: they may be for some of the variables. Run
+    # uncompiled, it can't be traced for what it changes, so all must be there if possible.
+    known = _is_built_in(model, "train") or _takes_state(model, "train")
+    known = known or (model.run_eagerly and all(la.built for la in model._flatten_layers()))
+    if known and model.optimizer is not None and not model.optimizer.built and model.built:
         model.optimizer.build(model.trainable_variables)
 
 
@@ -556,7 +612,7 @@ def _callback_list(model, callbacks, verbose, add_history=False, **params):
     )
 
 
-def _with_class_weight(data, class_weight):
+def _with_class_weight(model, data, class_weight):
     """The data with sample weights multiplied by those of the samples' classes."""
     x, y, sample_weight = unpack(data)
     if y is None or isinstance(y, (dict, list, tuple)):
@@ -567,7 +623,10 @@ def _with_class_weight(data, class_weight):
         raise ValueError(f"class_weight needs one class per sample; received y of shape {y.shape}.")
     present = np.unique(classes)
     missing = [c for c in present.tolist() if c not in class_weight]
-    unknown = [c for c in class_weight if not isinstance(c, (int, np.integer)) or c < 0]
+    number = model._compiled.number_of_classes(y) or np.inf
+    unknown = [
+        c for c in class_weight if not isinstance(c, (int, np.integer)) or not 0 <= c < number
+    ]
     if missing or unknown:
         problem = f"lacks class {missing[0]}" if missing else f"names the class {unknown[0]!r}"
         raise ValueError(

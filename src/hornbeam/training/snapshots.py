@@ -9,6 +9,7 @@ import numpy as np
 
 from ..callbacks import BackupAndRestore
 from ..core.messages import expected
+from .interrupts import uninterrupted
 from .state import array_of, copy_of
 
 _MSG_OTHER = """\
@@ -148,7 +149,9 @@ class Snapshots:
             "numpy": tuple(np.random.get_state()),
             "python": random.getstate(),
         }
-        self.backup.save(data)
+        self.backup.wait()
+        with uninterrupted():  # a thread that was interrupted while it starts can't be joined
+            self.backup.save(data)
 
     def finish(self):
         """The training is over: remove what isn't to be kept."""
