@@ -5,7 +5,6 @@ no valid state to return to; an exception there would lose the model. And Python
 that a signal raises while a finalizer happens to run.
 """
 
-import contextlib
 import signal
 import sys
 import threading
@@ -27,42 +26,63 @@ def _terminate(signum, _):
     raise SystemExit(128 + signum)
 
 
-@contextlib.contextmanager
-def interrupts_deferrable():
-    """While active, `uninterrupted` blocks can put off Ctrl-C and SIGTERM to their end."""
-    if _guard.active or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    handlers = {number: h for number, h in before.items() if callable(h)}
-    if before[signal.SIGTERM] is signal.SIG_DFL:
-        handlers[signal.SIGTERM] = _terminate
-    hook = sys.unraisablehook
+class interrupts_deferrable:
+    """Context manager: `uninterrupted` blocks in it can put off Ctrl-C and SIGTERM to their end.
 
-    def on_signal(number, frame):
-        if _guard.depth:
-            _guard.pending = lambda: handlers[number](number, frame)
-        else:
-            handlers[number](number, frame)
+    Whenever a signal comes, also while it is entered or left, what was there before is restored.
+    """
 
-    def on_unraisable(dropped):
+    def __enter__(self):
         in_main = threading.current_thread() is threading.main_thread()
-        if in_main and isinstance(dropped.exc_value, (KeyboardInterrupt, SystemExit)):
-            _guard.pending = lambda error=dropped.exc_value: _raise(error)
-        else:
-            hook(dropped)
+        self._outermost = in_main and not _guard.active
+        if self._outermost:
+            self._before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+            self._hook = sys.unraisablehook
+            try:
+                self._install()
+            except BaseException:
+                self._restore()
+                raise
 
-    _guard.active, _guard.depth, _guard.pending = True, 0, None
-    sys.unraisablehook = on_unraisable
-    for number in handlers:
-        signal.signal(number, on_signal)
-    try:
-        yield
-    finally:
+    def _install(self):
+        handlers = {number: h for number, h in self._before.items() if callable(h)}
+        if self._before[signal.SIGTERM] is signal.SIG_DFL:
+            handlers[signal.SIGTERM] = _terminate
+
+        def on_signal(number, frame):
+            if _guard.depth:
+                _guard.pending = lambda: handlers[number](number, frame)
+            else:
+                handlers[number](number, frame)
+
+        def on_unraisable(dropped):
+            in_main = threading.current_thread() is threading.main_thread()
+            if in_main and isinstance(dropped.exc_value, (KeyboardInterrupt, SystemExit)):
+                _guard.pending = lambda error=dropped.exc_value: _raise(error)
+            else:
+                self._hook(dropped)
+
+        _guard.active, _guard.depth, _guard.pending = True, 0, None
+        sys.unraisablehook = on_unraisable
         for number in handlers:
-            signal.signal(number, before[number])
-        sys.unraisablehook = hook
+            signal.signal(number, on_signal)
+
+    def _restore(self):
+        sys.unraisablehook = self._hook
         _guard.active = False
+        for number, handler in self._before.items():
+            if handler is not None:  # one that Python doesn't know
+                signal.signal(number, handler)
+        pending, _guard.pending = _guard.pending, None
+        if pending is not None:
+            pending()
+
+    def __exit__(self, *_):
+        if self._outermost:
+            try:
+                _guard.depth += 1
+            finally:
+                self._restore()
 
 
 def _raise(error):
