@@ -13,6 +13,8 @@ import hornbeam
 from hornbeam import layers
 from hornbeam.core.naming import reset_names
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+
 rng = np.random.default_rng(0)
 
 

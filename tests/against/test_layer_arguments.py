@@ -5,17 +5,20 @@ arguments, so do we.
 """
 
 import inspect
+import os
 
 import jax
 import jax.numpy as jnp
 import keras as real
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hornbeam import layers
 from hornbeam.core.naming import reset_names
+
+pytestmark = pytest.mark.usefixtures("quick_compiles")
 
 sizes = lambda low, high: st.integers(low, high)
 data_formats = st.sampled_from(["channels_last", "channels_first"])
@@ -170,6 +173,9 @@ def shapes(draw):
     )
 
 
+# Every example is a program of its own: fewer than elsewhere.
+EXAMPLES = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 4
+
 STRATEGIES = {
     "convolutions": convolutions,
     "normalizations": normalizations,
@@ -198,7 +204,8 @@ def function(layer, training):
     return run
 
 
-def compare(name, options, shape, training, seed):
+def compare(drawn, training, seed):
+    name, options, shape = drawn
     reset_names()
     real.utils.clear_session()
     try:
@@ -238,8 +245,9 @@ def compare(name, options, shape, training, seed):
 
 @pytest.mark.parametrize("kind", STRATEGIES)
 def test_any_arguments(kind):
+    @settings(max_examples=EXAMPLES)
     @given(STRATEGIES[kind](), st.booleans(), sizes(0, 100))
     def check(drawn, training, seed):
-        compare(*drawn, training, seed)
+        compare(drawn, training, seed)
 
     check()

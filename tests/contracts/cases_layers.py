@@ -21,7 +21,7 @@ class Inner:
 
     def make(self, layers, **more):
         """The layer; `more` is for those inside it, too."""
-        return getattr(layers, self.layer)(**_made(self.kwargs, layers, more), **more)
+        return getattr(layers, self.layer)(**{**_made(self.kwargs, layers, more), **more})
 
 
 def _made(value, layers, more):

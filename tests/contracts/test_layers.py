@@ -18,6 +18,8 @@ from hornbeam.core.symbolic import flatten
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from cases_layers import CASES, EXCEPTIONS, STEPS
 
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 
 

@@ -110,6 +110,7 @@ INTERRUPTED = {
 }
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("make", INTERRUPTED.values(), ids=INTERRUPTED)
 def test_an_interrupt_ends_everything_in_two_seconds(make):
     times, model, data = [], regressor(), make()

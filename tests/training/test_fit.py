@@ -374,6 +374,7 @@ def test_stop_training(data):
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.004, 0.02, 0.1, 0.3])
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_the_last_finished_step(data, delay):
     x, y = data
     model = classifier(steps_per_execution=4)

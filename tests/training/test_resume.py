@@ -297,6 +297,7 @@ def test_snapshots_hold_what_they_are_given(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("ctrl_c")
 def test_signals_at_any_moment(tmp_path, number):
     """Also while compiling, validating and saving: the model works, the snapshot is whole."""
     moments, raised = random.Random(int(number)), []
