@@ -13,8 +13,6 @@ import hornbeam
 from hornbeam import layers
 from hornbeam.core.naming import reset_names
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 rng = np.random.default_rng(0)
 
 

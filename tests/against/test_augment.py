@@ -12,8 +12,6 @@ import pytest
 
 from hornbeam import layers
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0, 255, (2, 12, 15, 3)).astype("float32")
 UNIT = X / 255

@@ -18,8 +18,6 @@ from hypothesis import strategies as st
 from hornbeam import layers
 from hornbeam.core.naming import reset_names
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 sizes = lambda low, high: st.integers(low, high)
 data_formats = st.sampled_from(["channels_last", "channels_first"])
 paddings = st.sampled_from(["valid", "same"])

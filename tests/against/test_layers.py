@@ -17,15 +17,12 @@ from hornbeam.core.naming import reset_names
 from hornbeam.layers._image import RandomImageLayer
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "contracts"))
-from cases_layers import CASES, Inner
+from cases_layers import Inner, rows
 
 # What Keras's MixUp says of itself.
-pytestmark = [
-    pytest.mark.usefixtures("quick_compiles"),
-    pytest.mark.filterwarnings("ignore:[^$]*dtype int64 requested in arange:UserWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore:[^$]*dtype int64 requested in arange:UserWarning")
 
-every_case = pytest.mark.parametrize("case", CASES, ids=str)
+every_case = pytest.mark.parametrize("case", rows(layers), ids=str)
 
 # Parameters that Keras leaves out of its configs, and reads from them all the same.
 OMITTED = {"activity_regularizer", "lora_rank", "lora_alpha", "output_shape", "mask", "seed"}
@@ -41,7 +38,9 @@ def draws_itself(case):
     return issubclass(getattr(layers, case.layer), RandomImageLayer | layers.Equalization)
 
 
-same_draws = pytest.mark.parametrize("case", [c for c in CASES if not draws_itself(c)], ids=str)
+same_draws = pytest.mark.parametrize(
+    "case", [c for c in rows(layers) if not draws_itself(c)], ids=str
+)
 
 
 @pytest.fixture(autouse=True)

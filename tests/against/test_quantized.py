@@ -11,8 +11,6 @@ import pytest
 
 import hornbeam as keras
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 rng = np.random.default_rng(0)
 
 

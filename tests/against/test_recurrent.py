@@ -11,8 +11,6 @@ import pytest
 from hornbeam import layers
 from hornbeam.core.naming import reset_names
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 
 @pytest.fixture(autouse=True)
 def same_names():

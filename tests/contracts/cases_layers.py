@@ -5,6 +5,7 @@
 """
 
 import dataclasses
+import os
 
 import numpy as np
 
@@ -585,3 +586,15 @@ EXCEPTIONS = {
     "TorchModuleWrapper": "is for other people's code; tests/layers/test_foreign.py",
     "Wrapper": "leaves its calculation to subclasses; tests/layers/test_recurrent.py",
 }
+
+
+def rows(layers):
+    """The rows to run: all in the long run, else without those of layers for images, which compile
+    slowly and have tests of their own (test_augment.py)."""
+    if os.environ.get("HYPOTHESIS_PROFILE") == "long":
+        return CASES
+    return [case for case in CASES if not _is_for_images(getattr(layers, case.layer))]
+
+
+def _is_for_images(cls):
+    return any(base.__name__ == "ImageLayer" for base in cls.__mro__)

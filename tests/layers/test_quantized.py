@@ -12,8 +12,6 @@ from hornbeam import layers, quantizers
 from hornbeam.layers._calibrated import Statistics
 from hornbeam.layers._formats import quantize
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 rng = np.random.default_rng(0)
 
 

@@ -12,8 +12,6 @@ from hornbeam import layers
 from hornbeam.core import masks
 from hornbeam.layers._rnn_base import Loop, fold, run_steps
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 CELLS = ["SimpleRNNCell", "GRUCell", "LSTMCell"]
 every_cell = pytest.mark.parametrize("name", CELLS)
 
