@@ -39,9 +39,7 @@ def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
     (2, 3)
     """
     dtype = _float("normal", dtype)
-    x = draw(
-        lambda key, shape: jax.random.normal(key, shape, dtype), draw_seed(seed), _shape(shape)
-    )
+    x = draw(jax.random.normal, draw_seed(seed), _shape(shape), dtype)
     return x * _as(stddev, dtype) + _as(mean, dtype)
 
 
@@ -58,8 +56,7 @@ def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
     dtype = _float("uniform", dtype)
     if jnp.ndim(minval) or jnp.ndim(maxval):
         return jax.random.uniform(draw_seed(seed), _shape(shape), dtype, minval, maxval)
-    sampler = lambda key, shape: jax.random.uniform(key, shape, dtype, minval, maxval)
-    return draw(sampler, draw_seed(seed), _shape(shape))
+    return draw(jax.random.uniform, draw_seed(seed), _shape(shape), dtype, minval, maxval)
 
 
 @op

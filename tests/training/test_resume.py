@@ -193,6 +193,7 @@ def test_goes_on_exactly(tmp_path, name, at):
 
 def test_resume_keeps_the_last_snapshot_and_what_is_not_its_own(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / ".training-000001.snapshot.0123abcd.tmp").write_text("left by a kill")
     first = dense().fit(**ARRAYS, epochs=3, verbose=0, resume=tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["notes.txt", "training-000002.snapshot"]
     model = dense()
@@ -250,7 +251,7 @@ MISTAKES = [
     ),
     (
         lambda t: dense().fit(X, Y, resume=t, callbacks=[BackupAndRestore(t)]),
-        "fit should be one BackupAndRestore",
+        "fit's callbacks should be at most one BackupAndRestore",
     ),
 ]
 

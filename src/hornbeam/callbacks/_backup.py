@@ -14,6 +14,7 @@ from ..saving._snapshot import read_snapshot, write_snapshot
 from ._base import Callback
 
 _NAME = re.compile(r"training-\d+\.snapshot")
+_UNFINISHED = re.compile(r"\.training-\d+\.snapshot\.[0-9a-f]+\.tmp")
 
 
 class BackupAndRestore(Callback):
@@ -49,8 +50,6 @@ class BackupAndRestore(Callback):
     ...     "backup", save_freq=datetime.timedelta(minutes=5)
     ... )
     """
-
-    follows_steps = False
 
     def __init__(
         self,
@@ -96,6 +95,8 @@ class BackupAndRestore(Callback):
 
     def load(self) -> Any:
         """The newest snapshot that is whole, or `None`."""
+        for path in self._named(_UNFINISHED):  # by a kill while it was written
+            path.unlink(missing_ok=True)
         for path in reversed(self._files()):
             try:
                 return read_snapshot(path)
@@ -104,11 +105,10 @@ class BackupAndRestore(Callback):
         return None
 
     def save(self, data):
-        """Write a snapshot in the background; one that is still being written ends first.
+        """Write a snapshot in the background; `wait` for the one before first.
 
         `data` is nested plain data, whose containers and NumPy arrays nobody changes any more.
         """
-        self.wait()
         self._steps, self._time = 0, time.monotonic()
         self._writer = threading.Thread(target=self._write, args=(data,), name="snapshot")
         self._writer.start()
@@ -152,11 +152,11 @@ class BackupAndRestore(Callback):
 
     def _files(self):
         """The paths of the snapshots, the oldest first."""
-        if not self.backup_dir.is_dir():
-            return []
-        return sorted(
-            (p for p in self.backup_dir.iterdir() if _NAME.fullmatch(p.name)), key=_number
-        )
+        return sorted(self._named(_NAME), key=_number)
+
+    def _named(self, pattern):
+        found = self.backup_dir.iterdir() if self.backup_dir.is_dir() else ()
+        return [path for path in found if pattern.fullmatch(path.name)]
 
 
 def _number(path):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core import objects, settings
 from ..core.messages import expected
-from ..core.rng import SeedGenerator, draw_seed
+from ..core.rng import SeedGenerator, draw, draw_seed
 from ..ops._boxes import clipped, corners, format_parts, from_corners, mapped, without
 from ..ops._convert import array, widened
 from ..ops._image import as_pixels, batched
@@ -318,10 +318,10 @@ def as_tuple(value):
 def uniform(key, shape, bounds=(0.0, 1.0)):
     """Numbers spread evenly over `bounds`, a pair.
 
-    By JAX's generator, a loop: XLA would draw `rng.uniform` again for every pixel that it fuses the
-    few numbers of an image with, and take 40 times as long for a flip.
+    By JAX's generator, a loop: XLA would draw what is written out (see `rng.bernoulli`) again for
+    every pixel that it fuses the few numbers of an image with, and take 40 times as long.
     """
-    return jax.random.uniform(key, shape, "float32", *bounds)
+    return draw(jax.random.uniform, key, shape, "float32", *bounds)
 
 
 def chosen(key, count, bounds):

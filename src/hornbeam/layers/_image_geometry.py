@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..core.messages import expected, one_of
-from ..core.rng import normal
+from ..core.rng import draw
 from ..ops._boxes import without
 from ..ops._filters import filtered, gaussian
 from ..ops._geometry import displace, frames, project
@@ -475,7 +475,7 @@ class RandomElasticTransform(RandomImageLayer):
             kernel = gaussian(taps, jnp.maximum(sigma, 1e-3))  # of 0, all would be NaN
             return alpha * sigma * filtered(noise, (kernel, kernel), -2)
 
-        noise = normal(keys[1], (count, 2, *size))
+        noise = draw(jax.random.normal, keys[1], (count, 2, *size))
         apply = chosen(keys[2], count, self.factor)
         scale = jnp.where(apply, scale, 0)
         return {"distances": jax.vmap(distance)(noise, scale)}

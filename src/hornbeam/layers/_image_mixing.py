@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from ..core.messages import expected
+from ..core.rng import draw
 from ..ops._boxes import clipped, without
 from ..ops._convert import floats
 from ._image import (
@@ -79,7 +80,7 @@ class RandomErasing(RandomImageLayer):
     def _pixels(self, images, transformation):
         low, high = self.value_range
         if self.fill_value is None:
-            noise = jax.random.normal(transformation["fill_key"], images.shape)
+            noise = draw(jax.random.normal, transformation["fill_key"], images.shape)
             fill = jnp.clip(noise, 0, 1) * (high - low) + low
         else:
             fill = jnp.clip(jnp.asarray(self.fill_value, images.dtype), low, high)

@@ -12,7 +12,7 @@ from jax.scipy import ndimage
 
 from ..core import settings
 from ..core.messages import expected, one_of
-from ..core.rng import draw_seed
+from ..core.rng import draw, draw_seed
 from ..core.symbolic import op
 from ._convert import array, widened
 from ._filters import filtered, gaussian
@@ -178,7 +178,7 @@ def elastic_transform(
     x, restore = batched(images, data_format)
     floating = jnp.issubdtype(x.dtype, jnp.floating)
     dtype = x.dtype if floating else settings.floatx()
-    noise = jax.random.normal(draw_seed(seed), x.shape[:3], dtype)
+    noise = draw(jax.random.normal, draw_seed(seed), x.shape[:3], dtype)
     kernel = gaussian(int(6 * sigma) | 1, sigma)
     distance = alpha * sigma * filtered(widened(noise), (kernel, kernel), -2)
     return restore(displace(x, distance, distance, order, fill_mode, fill_value))

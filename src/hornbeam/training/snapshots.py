@@ -25,8 +25,8 @@ def backup_of(resume, callbacks):
             resume = BackupAndRestore(resume, delete_checkpoint=False, replay=False)
         found.append(resume)
     if len(found) > 1:
-        wanted = "one BackupAndRestore, as `resume` or among the callbacks"
-        raise ValueError(expected("fit", wanted, found))
+        wanted = "at most one BackupAndRestore, `resume` included"
+        raise ValueError(expected("fit's callbacks", wanted, found))
     return found[0] if found else None
 
 
@@ -111,10 +111,8 @@ class Snapshots:
         self.callbacks.set_state(snapshot["callbacks"])
         self.model.stop_training = snapshot["stop_training"]
         self.logs = snapshot["logs"]
-        kind, keys, *rest = snapshot["numpy"]
-        np.random.set_state((kind, keys, *rest))
-        version, words, gauss = snapshot["python"]
-        random.setstate((version, tuple(words), gauss))
+        np.random.set_state(snapshot["numpy"])
+        random.setstate(snapshot["python"])
 
     # While it runs --------------------------------------------------------------------------------
 
