@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, MutableMapping, Sequence
 
+import jax
 import jax.numpy as jnp
 
 from ..core.messages import expected
@@ -160,6 +161,45 @@ class LossScaleOptimizer(Wrapper):
         if scaling is not None and scaling.optimizer is self:
             scaling.called = True
         return self.inner_optimizer.scale_loss(loss) * self.scale_factor
+
+
+class LossScaling:
+    """Multiplies the losses of a step for half precision, unless the step does so itself.
+
+    Within a frame that has one, `value_and_grad` differentiates the multiplied loss, and divides
+    the gradients again. If the differentiated function has called `optimizer.scale_loss`, it
+    changes nothing, and leaves it to the optimizer to divide.
+
+    Args:
+        optimizer: one with a `dynamic_scale`.
+    """
+
+    def __init__(self, optimizer):
+        self.optimizer = optimizer
+        self.called = False  # whether the function being differentiated called `scale_loss`
+        self.divided = False  # whether the last gradients were divided already
+
+    def value_and_grad(self, fn, values, variables):
+        """`(loss, aux), gradients` of a function of the variables' values that returns the pair."""
+        outside, self.called = self.called, False
+
+        def scaled(values):
+            loss, aux = fn(values)
+            if self.called:
+                return loss, (loss, aux)
+            return loss * self.optimizer.scale_factor, (loss, aux)
+
+        (_, (loss, aux)), grads = jax.value_and_grad(scaled, has_aux=True)(values)
+        self.divided = not self.called
+        if self.divided:
+            factor = jnp.asarray(self.optimizer.scale_factor, "float32")
+            # What the gradient overwrites was never multiplied.
+            grads = [
+                g if v.overwrite_with_gradient else g / factor
+                for g, v in zip(grads, variables, strict=True)
+            ]
+        self.called = outside
+        return (loss, aux), grads
 
 
 class OptimizerMap(Configurable, MutableMapping):

@@ -13,10 +13,11 @@ import numpy as np
 from ..callbacks import CallbackList
 from ..core import rng, settings
 from ..core.messages import did_you_mean, expected
-from ..core.scope import LossScaling, enter, functionalize
+from ..core.scope import enter, functionalize
 from ..core.symbolic import KerasTensor, infer
 from ..data import are_names, pack, source_of, split_source, stands_alone, unpack
 from ..optimizers import LossScaleOptimizer
+from ..optimizers._wrappers import LossScaling
 from . import nonfinite
 from . import step as steps_module
 from .interrupts import interrupts_deferrable
