@@ -31,11 +31,14 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 @pytest.fixture(autouse=True)
 def fresh_state():
-    """Automatic names, flags and seeds start over, so that tests pass in any order, every time."""
-    utils = sys.modules.get("hornbeam.utils")  # absent in tests that only read the source
-    if utils is not None:
-        utils.clear_session(free_memory=False)  # collecting garbage takes longer than most tests
-        utils.set_random_seed(0)
+    """Automatic names, types and seeds start over, so that tests pass in any order, every time."""
+    keras = sys.modules.get("hornbeam")  # absent in tests that only read the source
+    if keras is not None:
+        # Collecting garbage takes longer than most tests.
+        keras.utils.clear_session(free_memory=False)
+        keras.utils.set_random_seed(0)
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy(None)
 
 
 @pytest.fixture(autouse=True, scope="module")

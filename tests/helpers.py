@@ -5,6 +5,7 @@ import dataclasses
 import os
 
 import jax.monitoring
+import jax.numpy as jnp
 
 import hornbeam
 
@@ -65,3 +66,24 @@ class BatchesByNumber(hornbeam.utils.PyDataset):
         if isinstance(batch, str) and batch == "dies":
             os._exit(1)
         return batch
+
+
+class Busy(hornbeam.layers.Layer):
+    """A layer with all that a call may do beside returning something."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.inner = hornbeam.layers.Dense(4, "relu", kernel_regularizer="l2")
+        self.norm = hornbeam.layers.BatchNormalization()
+        self.drop = hornbeam.layers.Dropout(0.5, seed=3)
+        self.calls = hornbeam.metrics.Sum()
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        self.inner.build(input_shape)
+        self.norm.build(input_shape)
+
+    def call(self, x, training=False):
+        self.calls.update_state(jnp.ones(()))
+        self.add_loss(1e-2 * jnp.mean(x**2))
+        return self.drop(self.norm(self.inner(x), training=training), training=training)

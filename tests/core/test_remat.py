@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import hornbeam as keras
+from helpers import Busy
 from hornbeam.core.masks import get_mask, set_mask
 
 X = np.linspace(-1, 1, 8).reshape(2, 4).astype("float32")
@@ -21,27 +22,6 @@ def test_values_are_computed_again():
     assert (stored.count(" sin "), again.count(" sin ")) == (3, 5)  # the last isn't needed twice
     np.testing.assert_allclose(keras.remat(block)(X), block(X))
     assert keras.remat(block).__name__ == "block"
-
-
-class Busy(keras.layers.Layer):
-    """A layer with all that a call may do beside returning something."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.inner = keras.layers.Dense(4, "relu", kernel_regularizer="l2")
-        self.norm = keras.layers.BatchNormalization()
-        self.drop = keras.layers.Dropout(0.5, seed=3)
-        self.calls = keras.metrics.Sum()
-        self.supports_masking = True
-
-    def build(self, input_shape):
-        self.inner.build(input_shape)
-        self.norm.build(input_shape)
-
-    def call(self, x, training=False):
-        self.calls.update_state(jnp.ones(()))
-        self.add_loss(1e-2 * jnp.mean(x**2))
-        return self.drop(self.norm(self.inner(x), training=training), training=training)
 
 
 def test_functions_with_state_and_masks():

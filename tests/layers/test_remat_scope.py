@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import hornbeam as keras
+from helpers import Busy
 
 X = np.linspace(-1, 1, 8).reshape(2, 4).astype("float32")
 
@@ -83,27 +84,6 @@ def test_activations_keep_products():
     whole.build((None, 4))
     again = str(jax.make_jaxpr(jax.grad(lambda x: forward(whole)(x).sum()))(X))
     assert jaxpr.count("dot_general[") < again.count("dot_general[")
-
-
-class Busy(keras.layers.Layer):
-    """A layer with all that a call may do beside returning something."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.inner = keras.layers.Dense(4, "relu", kernel_regularizer="l2")
-        self.norm = keras.layers.BatchNormalization()
-        self.drop = keras.layers.Dropout(0.5, seed=3)
-        self.calls = keras.metrics.Sum()
-        self.supports_masking = True
-
-    def build(self, input_shape):
-        self.inner.build(input_shape)
-        self.norm.build(input_shape)
-
-    def call(self, x, training=False):
-        self.calls.update_state(jnp.ones(()))
-        self.add_loss(1e-2 * jnp.mean(x**2))
-        return self.drop(self.norm(self.inner(x), training=training), training=training)
 
 
 @pytest.mark.parametrize("mode", ["full", "larger_than"])

@@ -4,6 +4,7 @@ import inspect
 
 import jax
 import jax.numpy as jnp
+from jax.core import eval_context
 
 from .. import initializers
 from ..core import dtypes
@@ -105,7 +106,7 @@ class JaxLayer(Layer):
             )
             like = jax.tree.map(struct, input_shape, is_leaf=is_shape)
         one = lambda n: n if isinstance(n, int) else 1  # of an unknown size
-        with jax.ensure_compile_time_eval():
+        with eval_context():
             zeros = lambda x: jnp.zeros([one(n) for n in x.shape], x.dtype)
             inputs = jax.tree.map(zeros, like)
             training = {"training": True} if "training" in self._init_takes else {}

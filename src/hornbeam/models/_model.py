@@ -20,7 +20,12 @@ from ..layers import Layer
 from ..layers._call import overridable
 from ..training import loop
 from ..training.compile import Compiled
-from ..training.step import default_predict_step, default_test_step, default_train_step
+from ..training.step import (
+    default_predict_step,
+    default_test_step,
+    default_train_step,
+    stateless,
+)
 from ._functional import Function, with_own_inputs
 from ._graph_config import build_functional, functional_config
 from ._quantize import quantize_model
@@ -409,7 +414,7 @@ class Model(Layer):
     def _default_step(self, step, state, data):
         if data is None:  # the plain style: the only argument is the data
             return step(self, state)
-        return loop.stateless(self, lambda data: step(self, data), state, data)
+        return stateless(self, lambda data: step(self, data), state, data)
 
     def fit(
         self,

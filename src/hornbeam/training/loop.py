@@ -1,8 +1,6 @@
 """`fit`, `evaluate` and `predict`: loops around compiled steps, and what they tell callbacks."""
 
 import contextlib
-import inspect
-import itertools
 import time
 from typing import Any
 
@@ -11,19 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..callbacks import CallbackList
-from ..core import rng, settings
+from ..core import settings
 from ..core.messages import did_you_mean, expected
-from ..core.scope import enter, functionalize
-from ..core.symbolic import KerasTensor, infer
 from ..data import are_names, pack, source_of, split_source, stands_alone, unpack
-from ..optimizers import LossScaleOptimizer
-from ..optimizers._wrappers import LossScaling
 from . import nonfinite
-from . import step as steps_module
 from .interrupts import interrupts_deferrable
+from .program import Program
 from .snapshots import Snapshots, backup_of
 from .state import RunningState, array_of, copy_of
-from .step import Program
+from .step import (
+    imperative_step,
+    known_variables,
+    prepare,
+    trained_variables,
+)
 
 _STACK = 32  # so many batches are gathered at once …
 _STACK_BYTES = 1 << 22  # … if they take no more than that together: what a cache may hold
@@ -98,7 +97,7 @@ def fit(
         validator = None if validation is None else Runner(model, "test")
         model.stop_training = False
         backup = backup_of(resume, callbacks)
-        changing = lambda: trained_variables(model, runner, train)
+        changing = lambda: trained_variables(model, runner.run_batch, train)
         snapshots = stack.enter_context(Snapshots(backup, model, changing, train, callbacks))
         first_epoch, done = snapshots.find(initial_epoch)
         callbacks.on_train_begin()
@@ -184,6 +183,19 @@ def on_batch(model, kind, x, y=None, sample_weight=None, class_weight=None):
     with interrupts_deferrable(), RunningState() as state:
         logs = Runner(model, kind).epoch(state, source, 1, CallbackList([], model=model), outputs)
     return logs if outputs is None else outputs[0]
+
+
+def find_nonfinite(model, x, y, sample_weight):
+    """The first value that isn't finite in a step on one batch; see `keras.debug`."""
+    kind = "train" if model.compiled else "predict"
+    data = pack(x, y, sample_weight)
+    source = source_of(*unpack(data), batch_size=np.iinfo("int32").max, **_columns(model))
+    if kind == "train":
+        prepare(model, source)
+    batches, _ = source.take(1, 1)
+    batch = jax.tree.map(lambda a: jnp.asarray(a[0]), batches)
+    values = {v: array_of(v) for v in known_variables(model, kind)}
+    return nonfinite.find(imperative_step(model, kind), values, batch)
 
 
 class Runner:
@@ -388,149 +400,6 @@ def _joined(results, count):
         lambda a: np.asarray(a)[:count].reshape(-1, *a.shape[2:]) if a.ndim > 1 else np.asarray(a),
         results,
     )
-
-
-# Steps as code over variables -----------------------------------------------------------------
-
-
-def imperative_step(model, kind):
-    """The model's step of a kind as a function of the data alone.
-
-    A user's step comes in two styles: `step(self, data)`, which assigns variables, and Keras's
-    `step(self, state, data)`, which is given their values and returns new ones.
-    """
-    default = getattr(steps_module, f"default_{kind}_step")
-    if _is_built_in(model, kind):
-        return lambda data: default(model, data)
-    bound = getattr(model, f"{kind}_step")
-    if not _takes_state(model, kind):
-
-        def run_plain(data):
-            optimizer = model.optimizer
-            scales = kind == "train" and isinstance(optimizer, LossScaleOptimizer)
-            with enter(scaling=LossScaling(optimizer) if scales else None):
-                return _as_logs(model, kind, bound(data))
-
-        return run_plain
-
-    def run(data):
-        groups = state_groups(model, kind)
-        logs, new = bound(tuple([v.value for v in group] for group in groups), data)
-        if len(new) != len(groups):
-            raise ValueError(
-                f"{type(model).__name__}.{kind}_step should return (logs, state) with a state of "
-                f"{len(groups)} lists, as it was given; received {len(new)}."
-            )
-        for group, values in zip(groups, new, strict=True):
-            for variable, value in zip(group, values, strict=True):
-                variable.assign(value)
-        return _as_logs(model, kind, logs)
-
-    return run
-
-
-def _is_built_in(model, kind):
-    return getattr(getattr(type(model), f"{kind}_step"), "built_in", False)
-
-
-def _takes_state(model, kind):
-    """Whether a step of the user's is in Keras's style."""
-    required = [
-        p
-        for p in inspect.signature(getattr(model, f"{kind}_step")).parameters.values()
-        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
-    return len(required) > 1
-
-
-def _as_logs(model, kind, logs):
-    if kind != "predict" and not isinstance(logs, dict):
-        raise ValueError(
-            f"{type(model).__name__}.{kind}_step should return a dict of logs, such as "
-            f"{{'loss': loss}}; it returned a {type(logs).__name__}."
-        )
-    return logs
-
-
-def state_groups(model, kind):
-    """The lists of variables whose values Keras's stateless steps get and return."""
-    groups = [model.trainable_variables, model.non_trainable_variables]
-    if kind == "train":
-        groups.append(model.optimizer.variables)
-    if kind != "predict":
-        groups.append(model.metrics_variables)
-    return groups
-
-
-def stateless(model, step, state, data):
-    """Run a step over variables as a pure function of `state`; returns `(logs, state)`."""
-    state = tuple(list(values) for values in state)
-    kind = {4: "train", 3: "test", 2: "predict"}[len(state)]
-    groups = state_groups(model, kind)
-    pure = functionalize(lambda: step(data), itertools.chain(*groups))
-    logs, new = pure(list(itertools.chain(*state)))
-    new = iter(new)
-    return logs, tuple([next(new) for _ in group] for group in groups)
-
-
-def known_variables(model, kind):
-    """The variables that a step is expected to touch; tracing finds any others."""
-    found = list(model.variables)
-    if kind != "predict":
-        found += model.metrics_variables
-    if kind == "train" and model.optimizer is not None:
-        found += model.optimizer.all_state
-    found.append(rng.global_generator().state)
-    return list(dict.fromkeys(found))
-
-
-def find_nonfinite(model, x, y, sample_weight):
-    """The first value that isn't finite in a step on one batch; see `keras.debug`."""
-    kind = "train" if model.compiled else "predict"
-    data = pack(x, y, sample_weight)
-    source = source_of(*unpack(data), batch_size=np.iinfo("int32").max, **_columns(model))
-    if kind == "train":
-        prepare(model, source)
-    batches, _ = source.take(1, 1)
-    batch = jax.tree.map(lambda a: jnp.asarray(a[0]), batches)
-    values = {v: array_of(v) for v in known_variables(model, kind)}
-    return nonfinite.find(imperative_step(model, kind), values, batch)
-
-
-def trained_variables(model, runner, source):
-    """All variables that training changes, before the first step runs."""
-    variables = known_variables(model, "train")
-    if _is_built_in(model, "train") or model.run_eagerly:
-        return variables
-    # A step of the user's may have optimizers and other variables of its own.
-    size = source.batch_size
-    resized = lambda a: a.shape if size is None else (min(size, a.shape[0]), *a.shape[1:])
-    batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct(resized(a), a.dtype), source.batch_specs())
-    traced = steps_module.trace(runner.run_batch, variables, batch)
-    return list(dict.fromkeys([*variables, *traced.written]))
-
-
-def prepare(model, source):
-    """Make all variables, and pair losses with outputs, before anything is traced."""
-    compiled = model._compiled
-    if not compiled.built or not model.built:
-        specs = jax.tree.map(
-            lambda a: KerasTensor((None, *a.shape[1:]), str(a.dtype)), source.batch_specs()
-        )
-        x, y, _ = unpack(specs)
-        try:
-            y_pred = infer(model, (x,), {"training": True})
-            compiled.build(y, y_pred)
-        except NotImplementedError:
-            # A model with a `train_step` of its own need not have a `call`.
-            if _is_built_in(model, "train"):
-                raise
-    # An imperative step builds its optimizers itself: they may be for some of the variables. Run
-    # uncompiled, it can't be traced for what it changes, so all must be there if possible.
-    known = _is_built_in(model, "train") or _takes_state(model, "train")
-    known = known or (model.run_eagerly and all(la.built for la in model._flatten_layers()))
-    if known and model.optimizer is not None and not model.optimizer.built and model.built:
-        model.optimizer.build(model.trainable_variables)
 
 
 # Arguments ------------------------------------------------------------------------------------

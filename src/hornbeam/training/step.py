@@ -1,26 +1,21 @@
-"""Turning a step, written as plain code over variables, into one compiled loop.
+"""What a step of a model does: code over variables that reads and assigns them.
 
-A step is a function of a batch that reads and assigns variables and returns logs or predictions.
-It is traced once, as a pure function of the values of all variables that it touches. The compiled
-program runs it in a loop over stacked batches: one dispatch for one step or for many, and the same
-body however many they are, so that fusing steps changes no bit of the result.
+A step takes a batch and returns logs or predictions. `program.py` compiles it.
 """
 
-import functools
-import time
+import inspect
+import itertools
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jax.core import eval_jaxpr
 
-from ..core import masks
-from ..core.scope import enter, value_and_grad
+from ..core import masks, rng
+from ..core.scope import enter, functionalize, value_and_grad
+from ..core.symbolic import KerasTensor, infer
 from ..data import unpack
-from ..layers._leaks import refuse_tracers
+from ..optimizers import LossScaleOptimizer
+from ..optimizers._wrappers import LossScaling
 from .compile import num_rows
-from .interrupts import uninterrupted
-from .state import array_of
+from .program import trace
 
 # The built-in steps ----------------------------------------------------------------------------
 
@@ -76,140 +71,136 @@ def _with_masks(y_pred, pred_masks):
     return leaves, treedef.flatten_up_to(pred_masks)
 
 
-# Compiling steps -------------------------------------------------------------------------------
+_DEFAULTS = {
+    "train": default_train_step,
+    "test": default_test_step,
+    "predict": default_predict_step,
+}
 
-_RESULT_BYTES = 1 << 24  # what the results of all steps of one call may take
-_MOMENT = 0.05  # seconds: the progress bar and Ctrl-C should stay quick
+# The model's steps, whoever wrote them ----------------------------------------------------------
 
 
-class Program:
-    """A step, compiled for batches of one kind.
+def imperative_step(model, kind):
+    """The model's step of a kind as a function of the data alone.
 
-    Args:
-        step: function of a batch.
-        variables: the variables it is expected to touch; others are found by tracing.
-        batches: batches like those to come, stacked, as a tree of `jax.ShapeDtypeStruct`.
-        at_once: how many steps one call has to be able to run, however large their results.
-
-    Attributes:
-        width: how many steps one call can run: as many as there are stacked batches, or fewer if
-            their results (predictions, say) would take too much memory.
-        pace: how many steps take a moment together; `None` until `run_timed` has found out.
+    A user's step comes in two styles: `step(self, data)`, which assigns variables, and Keras's
+    `step(self, state, data)`, which is given their values and returns new ones.
     """
+    if _is_built_in(model, kind):
+        return lambda data: _DEFAULTS[kind](model, data)
+    bound = getattr(model, f"{kind}_step")
+    if not _takes_state(model, kind):
 
-    def __init__(self, step, variables, batches, at_once=1):
-        stacked = jax.tree.leaves(batches)[0].shape[0]
-        batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), batches)
-        traced = trace(step, variables, batch)
-        self.read, self.written = traced.read, traced.written
-        size = sum(s.size * s.dtype.itemsize for s in jax.tree.leaves(traced.results))
-        self.width = min(stacked, max(at_once, _RESULT_BYTES // max(size, 1)))
-        self.pace, self._seconds = None, None
+        def run_plain(data):
+            optimizer = model.optimizer
+            scales = kind == "train" and isinstance(optimizer, LossScaleOptimizer)
+            with enter(scaling=LossScaling(optimizer) if scales else None):
+                return _as_logs(model, kind, bound(data))
 
-        def specs(variables):
-            return [jax.ShapeDtypeStruct(v.shape, v._array.dtype) for v in variables]
+        return run_plain
 
-        loop = jax.jit(functools.partial(_loop, traced, self.width), donate_argnums=0)
-        number = jax.ShapeDtypeStruct((), np.dtype("int32"))
-        lowered = loop.lower(specs(self.written), specs(self.read), batches, number, number)
-        self._compiled = lowered.compile()
+    def run(data):
+        groups = state_groups(model, kind)
+        logs, new = bound(tuple([v.value for v in group] for group in groups), data)
+        if len(new) != len(groups):
+            raise ValueError(
+                f"{type(model).__name__}.{kind}_step should return (logs, state) with a state of "
+                f"{len(groups)} lists, as it was given; received {len(new)}."
+            )
+        for group, values in zip(groups, new, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+        return _as_logs(model, kind, logs)
 
-    def run(self, state, batches, start, count):
-        """Run the step on some of the stacked batches, one after the other.
-
-        Args:
-            state: the `RunningState` that has taken `self.written`.
-            batches: tree of arrays, stacked along their first axis.
-            start: number of the first one.
-            count: how many; at most `width`.
-
-        Returns:
-            A tree of arrays `[width, …]`: the results, of which the first `count` are meant.
-        """
-        written, read = state.get(self.written), [array_of(v) for v in self.read]
-        start, count = _on_device(start), _on_device(count)
-        with uninterrupted():
-            values, results = self._compiled(written, read, batches, start, count)
-            state.update(self.written, values)
-        return results
-
-    def run_timed(self, state, batches, start, count):
-        """Run steps and wait for them, to find the pace.
-
-        The first call is slow, and others may be slowed down by whatever else the machine does: it
-        takes two for a pace, and the fastest of all counts.
-        """
-        jax.block_until_ready(state.get(self.written))
-        began = time.perf_counter()
-        results = jax.block_until_ready(self.run(state, batches, start, count))
-        seconds = (time.perf_counter() - began) / count
-        if self._seconds is None:
-            self._seconds = seconds
-        else:
-            self._seconds = min(self._seconds, seconds)
-            self.pace = max(1, int(_MOMENT / self._seconds))
-        return results
+    return run
 
 
-@functools.lru_cache(maxsize=256)
-def _on_device(n):
-    """An int32, kept: moving it anew would cost as much as a small step."""
-    return jnp.int32(n)
+def _is_built_in(model, kind):
+    return getattr(getattr(type(model), f"{kind}_step"), "built_in", False)
 
 
-class _Traced:
-    """A step as a pure function: `traced(written values, read values, batch)`."""
-
-    def __init__(self, function, results, variables, written):
-        self.function, self.written = function, written
-        self.results = results  # tree of `jax.ShapeDtypeStruct`
-        changed = set(written)
-        self.read = [v for v in variables if v not in changed]
-        place = {v: (True, i) for i, v in enumerate(written)}
-        place.update({v: (False, i) for i, v in enumerate(self.read)})
-        self.places = [place[v] for v in variables]
-
-    def __call__(self, written, read, batch):
-        values = [(written if changed else read)[i] for changed, i in self.places]
-        flat = self.function(*values, *jax.tree.leaves(batch))
-        n = len(self.written)
-        return list(flat[:n]), jax.tree.unflatten(jax.tree.structure(self.results), flat[n:])
+def _takes_state(model, kind):
+    """Whether a step of the user's is in Keras's style."""
+    required = [
+        p
+        for p in inspect.signature(getattr(model, f"{kind}_step")).parameters.values()
+        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(required) > 1
 
 
-def trace(step, variables, batch):
-    """Trace `step` once; again only if it touches variables that `variables` lacks."""
-    variables = list(dict.fromkeys(variables))
-    while True:
-        written, unbound = [], {}
-
-        def pure(values, batch, variables=variables, written=written, unbound=unbound):
-            start = dict(zip(variables, values, strict=True))
-            now = dict(start)
-            with enter(values=now, losses=[], unbound=unbound):
-                results = jax.tree.map(jnp.asarray, step(batch))
-            written[:] = [v for v, x in now.items() if start.get(v) is not x]
-            return [now[v] for v in written], results
-
-        specs = [jax.ShapeDtypeStruct(v.shape, v._array.dtype) for v in variables]
-        closed, (_, results) = jax.make_jaxpr(pure, return_shape=True)(specs, batch)
-        refuse_tracers(closed.consts)
-        missed = [v for v in (*unbound, *written) if v not in set(variables)]
-        if not missed:
-            function = functools.partial(eval_jaxpr, closed.jaxpr, closed.consts)
-            return _Traced(function, results, variables, written)
-        variables += dict.fromkeys(missed)
+def _as_logs(model, kind, logs):
+    if kind != "predict" and not isinstance(logs, dict):
+        raise ValueError(
+            f"{type(model).__name__}.{kind}_step should return a dict of logs, such as "
+            f"{{'loss': loss}}; it returned a {type(logs).__name__}."
+        )
+    return logs
 
 
-def _loop(traced, width, written, read, batches, start, count):
-    batch_at = lambda i: jax.tree.map(
-        lambda a: jax.lax.dynamic_index_in_dim(a, i, keepdims=False), batches
-    )
+def state_groups(model, kind):
+    """The lists of variables whose values Keras's stateless steps get and return."""
+    groups = [model.trainable_variables, model.non_trainable_variables]
+    if kind == "train":
+        groups.append(model.optimizer.variables)
+    if kind != "predict":
+        groups.append(model.metrics_variables)
+    return groups
 
-    def body(i, carry):
-        written, results = carry
-        written, result = traced(written, read, batch_at(start + i))
-        put = lambda all, one: jax.lax.dynamic_update_index_in_dim(all, one, i, 0)
-        return written, jax.tree.map(put, results, result)
 
-    results = jax.tree.map(lambda s: jnp.zeros((width, *s.shape), s.dtype), traced.results)
-    return jax.lax.fori_loop(0, count, body, (written, results))
+def stateless(model, step, state, data):
+    """Run a step over variables as a pure function of `state`; returns `(logs, state)`."""
+    state = tuple(list(values) for values in state)
+    kind = {4: "train", 3: "test", 2: "predict"}[len(state)]
+    groups = state_groups(model, kind)
+    pure = functionalize(lambda: step(data), itertools.chain(*groups))
+    logs, new = pure(list(itertools.chain(*state)))
+    new = iter(new)
+    return logs, tuple([next(new) for _ in group] for group in groups)
+
+
+def known_variables(model, kind):
+    """The variables that a step is expected to touch; tracing finds any others."""
+    found = list(model.variables)
+    if kind != "predict":
+        found += model.metrics_variables
+    if kind == "train" and model.optimizer is not None:
+        found += model.optimizer.all_state
+    found.append(rng.global_generator().state)
+    return list(dict.fromkeys(found))
+
+
+def trained_variables(model, run_batch, source):
+    """All variables that training changes, before the first step runs."""
+    variables = known_variables(model, "train")
+    if _is_built_in(model, "train") or model.run_eagerly:
+        return variables
+    # A step of the user's may have optimizers and other variables of its own.
+    size = source.batch_size
+    resized = lambda a: a.shape if size is None else (min(size, a.shape[0]), *a.shape[1:])
+    batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct(resized(a), a.dtype), source.batch_specs())
+    traced = trace(run_batch, variables, batch)
+    return list(dict.fromkeys([*variables, *traced.written]))
+
+
+def prepare(model, source):
+    """Make all variables, and pair losses with outputs, before anything is traced."""
+    compiled = model._compiled
+    if not compiled.built or not model.built:
+        specs = jax.tree.map(
+            lambda a: KerasTensor((None, *a.shape[1:]), str(a.dtype)), source.batch_specs()
+        )
+        x, y, _ = unpack(specs)
+        try:
+            y_pred = infer(model, (x,), {"training": True})
+            compiled.build(y, y_pred)
+        except NotImplementedError:
+            # A model with a `train_step` of its own need not have a `call`.
+            if _is_built_in(model, "train"):
+                raise
+    # An imperative step builds its optimizers itself: they may be for some of the variables. Run
+    # uncompiled, it can't be traced for what it changes, so all must be there if possible.
+    known = _is_built_in(model, "train") or _takes_state(model, "train")
+    known = known or (model.run_eagerly and all(la.built for la in model._flatten_layers()))
+    if known and model.optimizer is not None and not model.optimizer.built and model.built:
+        model.optimizer.build(model.trainable_variables)
