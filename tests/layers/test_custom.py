@@ -269,3 +269,14 @@ def test_statistics_know_no_padded_batch():
         mean, variance = (mean + batch.mean(0)) / 2, (variance + batch.var(0)) / 2
     np.testing.assert_allclose(model.layers[0].moving_mean, mean, rtol=1e-5)
     np.testing.assert_allclose(model.layers[0].moving_variance, variance, rtol=1e-4)
+
+
+def test_a_cells_own_states_are_found():
+    """The layers of this package have a name for theirs that nobody else uses."""
+
+    class Keeps(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self._states = [keras.Variable(0.0), keras.Variable(1.0)]
+
+    assert len(Keeps().variables) == 2

@@ -726,7 +726,7 @@ class Layer(Operation):
 
 # Attributes of `Layer` itself that never hold state, skipped for speed.
 _NO_STATE = {"_inbound_nodes", "_losses", "_build_shapes", "_arguments", "_dtype_policy"}
-_NO_STATE |= {"_states"}  # of recurrent layers: `_transient_variables`
+_NO_STATE |= {"_lasting_states"}  # of recurrent layers: `_transient_variables`
 _KINDS = (Variable, Layer, Metric, SeedGenerator)
 
 

@@ -83,7 +83,7 @@ class RNN(HoldsLayers, Layer):
         self.unroll = bool(unroll)
         self.zero_output_for_mask = bool(zero_output_for_mask)
         self.supports_masking = True
-        self._states = None
+        self._lasting_states = None
 
     def build(self, sequences_shape, initial_state_shape=None):
         build_cell(self.cell, (sequences_shape[0], *sequences_shape[2:]))
@@ -163,10 +163,12 @@ class RNN(HoldsLayers, Layer):
             return Variable(value, dtype=self.variable_dtype, trainable=False, name="rnn_state")
 
         with jax.ensure_compile_time_eval():
-            self._states = jax.tree.map(variable, self.get_initial_state(sequences_shape[0]))
+            self._lasting_states = jax.tree.map(
+                variable, self.get_initial_state(sequences_shape[0])
+            )
 
     def _read_states(self, batch_size):
-        states = tree.map_structure(lambda v: v.value, self._states)
+        states = tree.map_structure(lambda v: v.value, self._lasting_states)
         built_for = jax.tree.leaves(states)[0].shape[0]
         if batch_size != built_for:
             raise ValueError(
@@ -179,10 +181,10 @@ class RNN(HoldsLayers, Layer):
     @property
     def states(self):
         """The `Variable`s of a stateful layer, as a list; `None` for others and before `build`."""
-        return self._states
+        return self._lasting_states
 
     def _state_variables(self):
-        return [] if self._states is None else tree.flatten(self._states)
+        return [] if self._lasting_states is None else tree.flatten(self._lasting_states)
 
     def _transient_variables(self):
         return [*super()._transient_variables(), *self._state_variables()]
