@@ -22,6 +22,7 @@ other packages is in `_foreign.py`, and [docs/data.md](../../../docs/data.md) is
 
 from ._arrays import Form, are_names, pack, unpack
 from ._batches import BatchSource
+from ._host import host_batches, is_text, place, to_host
 from ._pydataset import PyDataset
 from ._rows import RowSource
 from ._source import Source
@@ -34,9 +35,13 @@ __all__ = [
     "RowSource",
     "Source",
     "are_names",
+    "host_batches",
+    "is_text",
     "pack",
+    "place",
     "source_of",
     "split_source",
     "stands_alone",
+    "to_host",
     "unpack",
 ]

@@ -77,6 +77,7 @@ class Layer(Operation):
     ['linear/variable']
     """
 
+    _stage = "device"  # where it runs: there, on the "host", or "either", as others need it
     built: bool
     _weights: list[Variable]
     _building: bool

@@ -1,0 +1,139 @@
+"""Values that stay on the host: strings, 64-bit integers, ragged lists, columns of tables."""
+
+import contextlib
+import itertools
+from typing import Any
+
+import jax
+import numpy as np
+from jax.core import Tracer
+
+from ..core.messages import expected
+from ..core.variable import Variable
+from ._arrays import device_dtype, unpack
+from ._foreign import columns_of, comes_from, is_column, to_numpy
+
+# Rows that `adapt` looks at together, of data that has rows.
+_ROWS = 4096
+
+
+def to_host(value: Any) -> np.ndarray:
+    """A value as a NumPy array, with all its bits.
+
+    Strings become arrays of Python objects. Lists of lists of different lengths become an array of
+    lists.
+
+    Args:
+        value: an array, a number, a string, nested lists of them, a column of a table, a tensor of
+            another package.
+
+    Raises:
+        TypeError: if it is a value that is being traced, of which only shape and dtype are known.
+    """
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, Tracer):
+        raise TypeError("A traced value has no numbers yet, let alone strings.")
+    if isinstance(value, Variable):
+        value = value.value
+    if comes_from(value, "tensorflow"):
+        value = value.to_list() if hasattr(value, "to_list") else value.numpy()
+    if isinstance(value, (list, tuple)):
+        return _of_list(value)
+    if isinstance(value, (str, bytes)) or value is None:
+        return np.array(value, dtype=object)
+    return to_numpy(value)
+
+
+def _of_list(value):
+    """Nested lists as an array, regular or of lists."""
+    if value and all(hasattr(x, "shape") for x in value):
+        value = [to_host(x) for x in value]
+        if len({x.shape for x in value}) == 1:
+            return np.stack(value)
+        value = [x.tolist() for x in value]
+    if isinstance(_first(value), (bool, int, float, np.generic)):
+        with contextlib.suppress(ValueError):  # lists of different lengths
+            array = np.array(value)
+            if array.dtype.kind not in "OSUT":
+                return array
+    # As objects: NumPy's own strings take the space of the longest for each, and lose NULs.
+    with contextlib.suppress(ValueError):
+        return np.array(value, dtype=object)
+    array = np.empty(len(value), object)
+    array[:] = value
+    return array
+
+
+def _first(value):
+    """The first leaf of nested lists, or what is in its place if there is none."""
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return value
+
+
+def is_text(array):
+    """Whether an array can't go to a device: strings, bytes, mixed objects."""
+    return isinstance(array, np.ndarray) and array.dtype.kind in "OSUT"
+
+
+def place(values):
+    """NumPy arrays on the device, in its dtypes; strings stay where they are."""
+
+    def put(a):
+        if not isinstance(a, np.ndarray) or is_text(a):
+            return a
+        return jax.device_put(a.astype(device_dtype(a), copy=False))
+
+    return jax.tree.map(put, values)
+
+
+def host_batches(data: Any, batch_size=None, steps=None):
+    """What `adapt` looks at: the inputs in `data`, as arrays on the host, batch by batch.
+
+    Args:
+        data: an array, a list of examples, a column of a table, or anything that yields batches,
+            of which `x` counts if they are `(x, y)`.
+        batch_size: rows in a batch, of data that has rows.
+        steps: number of batches after which to stop.
+
+    Raises:
+        ValueError: if there is no data.
+    """
+    found = False
+    for batch in itertools.islice(_batches(data, batch_size or _ROWS), steps):
+        found = True
+        yield batch
+    if not found:
+        raise ValueError(expected("adapt's data", "data with at least one example", data))
+
+
+def _batches(data, size):
+    if columns_of(data) is not None:
+        raise ValueError(
+            "adapt takes one column of a table, such as `table['name']`; it received the table "
+            f"with the columns {', '.join(map(str, columns_of(data) or ()))}."
+        )
+    if _has_rows(data):
+        rows = to_host(data)
+        rows = rows.reshape(1) if rows.ndim == 0 else rows
+        for start in range(0, len(rows), size):
+            yield rows[start : start + size]
+        return
+    for batch in data:
+        x = unpack(batch)[0] if isinstance(batch, tuple) else batch
+        x = to_host(x)
+        if x.ndim == 0:
+            raise ValueError(
+                expected("adapt's data", "batches, arrays of at least one axis", batch)
+            )
+        yield x
+
+
+def _has_rows(data):
+    """Whether `data` is an array, or examples written out, rather than an iterable of batches."""
+    if isinstance(data, (str, bytes)) or hasattr(data, "shape") or is_column(data):
+        return True
+    if isinstance(data, (list, tuple)):
+        return np.ndim(_first(data)) == 0
+    return comes_from(data, "pandas") or comes_from(data, "polars") or comes_from(data, "pyarrow")
