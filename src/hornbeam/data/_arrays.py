@@ -5,10 +5,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..core import dtypes, settings
 from ..core.messages import did_you_mean, expected
 from ..core.variable import Variable
 from ._foreign import Columns, columns_of, is_column, is_sparse, refused, to_numpy
+from ._host import to_host
 
 NAMES = ("x", "y", "sample_weight")
 
@@ -38,14 +38,26 @@ class Form:
         inputs, outputs: names of the model's inputs and outputs, `None` for a single one without
             a name. A table feeds named ones by its columns, and is one array otherwise.
         y, sample_weight: names of the columns that hold them, if the data has columns.
+        host: the model, if a part of it works on the host: with `stage(x)`, which does that, and
+            `stages_fixed_shapes`, which says whether the shapes of the result follow from the
+            number of rows.
     """
 
-    def __init__(self, inputs=None, outputs=None, y=None, sample_weight=None):
+    def __init__(self, inputs=None, outputs=None, y=None, sample_weight=None, host=None):
         self.wanted = (inputs, outputs, outputs if sample_weight is not None else None)
         self.y, self.sample_weight = y, sample_weight
+        self.host = host
 
     def arrays(self, parts: Any, names=NAMES):
-        """A batch, `x` alone or a tuple, as a tuple of trees of arrays."""
+        """A batch, `x` alone or a tuple, as a tuple of trees of arrays of numbers."""
+        return self.staged(self.raw_arrays(parts, names))
+
+    def staged(self, parts):
+        """A batch with the host's work done."""
+        return parts if self.host is None else (self.host.stage(parts[0]), *parts[1:])
+
+    def raw_arrays(self, parts: Any, names=NAMES):
+        """A batch as a tuple of trees of arrays; `x` has strings, if the host does work."""
         parts = parts if isinstance(parts, (tuple, list)) else (parts,)
         if len(parts) > 3:
             raise ValueError(
@@ -55,7 +67,11 @@ class Form:
         if self.y is not None or self.sample_weight is not None:
             x, y, sample_weight = unpack(tuple(parts))
             parts = self._by_name(x, y, sample_weight, names)
-        return tuple(as_arrays(p, name, w) for p, name, w in zip(parts, names, self.wanted))
+        first = self.host is not None
+        return tuple(
+            as_arrays(part, name, wanted, raw=first and i == 0)
+            for i, (part, name, wanted) in enumerate(zip(parts, names, self.wanted))
+        )
 
     def _by_name(self, x, y, sample_weight, names):
         """`(x, y, sample_weight)` with the named columns of `x` in their places."""
@@ -89,13 +105,14 @@ def are_names(x):
     return isinstance(x, str)
 
 
-def as_arrays(part: Any, name, wanted=None) -> Any:
+def as_arrays(part: Any, name, wanted=None, raw=False) -> Any:
     """`part` with arrays in the place of everything that is data.
 
     Args:
         part: nested dicts, lists and tuples of what holds an array.
         name: what to call it in messages.
         wanted: names of the columns to take from a table; `None` for one array of them all.
+        raw: whether strings and ragged lists are data, too.
     """
     if part is None:
         return None
@@ -103,14 +120,14 @@ def as_arrays(part: Any, name, wanted=None) -> Any:
     if not isinstance(part, (np.ndarray, jax.Array)):
         columns = part if isinstance(part, Columns) else columns_of(part)
         if columns is not None:
-            return _from_table(columns, name, wanted)
+            return _from_table(columns, name, wanted, raw)
         hint = refused(part)
         if hint is not None:
             raise ValueError(f"{name} is a {type(part).__name__}. {hint}")
         if isinstance(part, dict):
-            return {k: as_arrays(v, f"{name}[{k!r}]") for k, v in part.items()}
-        if isinstance(part, (list, tuple)) and not _is_data(part):
-            return type(part)(as_arrays(v, f"{name}[{i}]") for i, v in enumerate(part))
+            return {k: as_arrays(v, f"{name}[{k!r}]", raw=raw) for k, v in part.items()}
+        if isinstance(part, (list, tuple)) and not _is_data(part, raw):
+            return type(part)(as_arrays(v, f"{name}[{i}]", raw=raw) for i, v in enumerate(part))
         if is_sparse(part):
             return given if given.format == "csr" else given.tocsr()
         plain = isinstance(part, (list, tuple, int, float, range)) or is_column(part)
@@ -123,24 +140,29 @@ def as_arrays(part: Any, name, wanted=None) -> Any:
                     "A generator, PyDataset or data loader of whole batches stands for x alone.",
                 )
             )
-        part = part.value if isinstance(part, Variable) else to_numpy(part)
+        if isinstance(part, Variable):
+            part = part.value
+        else:
+            part = to_host(part) if raw else to_numpy(part)
     if part.ndim == 0:
         hint = "Single rows make a batch by their loader's or data set's `batch`."
         raise ValueError(expected(name, "an array with one row per sample", part, hint))
-    if isinstance(part, np.ndarray) and part.dtype.kind in "OSUTMm" and len(part):
+    refused_kinds = "Mm" if raw else "OSUTMm"
+    if isinstance(part, np.ndarray) and part.dtype.kind in refused_kinds and len(part):
         dtype = getattr(given, "dtype", getattr(given, "type", part.dtype))
         raise ValueError(
             f"{name} holds a {type(given).__name__} of shape {part.shape} and dtype {dtype}; a "
-            "compiled step needs numbers. Turn it into numbers first, or leave it out."
+            "compiled step needs numbers. Turn it into numbers first, leave it out, or put a layer "
+            "for text at the beginning of a Sequential or functional model."
         )
     return part
 
 
-def _from_table(columns, name, wanted) -> Any:
+def _from_table(columns, name, wanted, raw) -> Any:
     """The columns that are wanted, by name, or all side by side."""
     if wanted is not None and all(column in columns for column in wanted):
         columns = {column: columns[column] for column in wanted}
-    arrays = {k: as_arrays(v, f"{name}[{k!r}]") for k, v in columns.items()}
+    arrays = {k: as_arrays(v, f"{name}[{k!r}]", raw=raw) for k, v in columns.items()}
     if wanted is not None:
         return arrays  # if the model lacks one, it says so
     values = list(arrays.values())
@@ -156,25 +178,14 @@ def _from_table(columns, name, wanted) -> Any:
     return np.stack(values, axis=-1) if values else None
 
 
-def _is_data(x):
+def _is_data(x, raw):
     """Whether a list is one array written out, such as `[[1, 2], [3, 4]]`."""
     while isinstance(x, (list, tuple)):
         if not x:
             return True
         x = x[0]
-    return isinstance(x, (bool, int, float, np.generic))
-
-
-def device_dtype(a):
-    """The dtype on the device: 64-bit types become what the default types are."""
-    if a.dtype.itemsize < 8:
-        return a.dtype
-    name = str(a.dtype)
-    if name == "float64":
-        return np.dtype(settings.floatx()) if not dtypes.has_64_bits() else a.dtype
-    if name in ("int64", "uint64") and not dtypes.has_64_bits():
-        return np.dtype(name[:-2] + "32")
-    return a.dtype
+    kinds = (bool, int, float, np.generic)
+    return isinstance(x, kinds) or (raw and (x is None or isinstance(x, (str, bytes))))
 
 
 def paths_of(data, names=NAMES):

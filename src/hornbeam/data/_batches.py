@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ._arrays import Form, count_rows, device_dtype, paths_of
+from ._arrays import Form, count_rows, paths_of
 from ._foreign import columns_of, comes_from, is_column, is_sparse
+from ._host import device_dtype
 from ._pydataset import PyDataset, Workers
 from ._source import Source
 

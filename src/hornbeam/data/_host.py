@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from ..core import dtypes, settings
 from ..core.messages import expected
 from ..core.variable import Variable
-from ._arrays import device_dtype, unpack
 from ._foreign import columns_of, comes_from, is_column, to_numpy
 
 # Rows that `adapt` looks at together, of data that has rows.
@@ -72,6 +72,18 @@ def _first(value):
     return value
 
 
+def device_dtype(a):
+    """The dtype on the device: 64-bit types become what the default types are."""
+    if a.dtype.itemsize < 8:
+        return a.dtype
+    name = str(a.dtype)
+    if name == "float64":
+        return np.dtype(settings.floatx()) if not dtypes.has_64_bits() else a.dtype
+    if name in ("int64", "uint64") and not dtypes.has_64_bits():
+        return np.dtype(name[:-2] + "32")
+    return a.dtype
+
+
 def is_text(array):
     """Whether an array can't go to a device: strings, bytes, mixed objects."""
     return isinstance(array, np.ndarray) and array.dtype.kind in "OSUT"
@@ -121,7 +133,7 @@ def _batches(data, size):
             yield rows[start : start + size]
         return
     for batch in data:
-        x = unpack(batch)[0] if isinstance(batch, tuple) else batch
+        x = batch[0] if isinstance(batch, tuple) else batch
         x = to_host(x)
         if x.ndim == 0:
             raise ValueError(

@@ -1,15 +1,20 @@
 """Batches out of rows that can be had by number: shuffled by index, never copied."""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from ..core.messages import expected
-from ._arrays import NAMES, Form, count_rows, device_dtype, paths_of
+from ._arrays import NAMES, Form, count_rows, paths_of
 from ._foreign import Columns, is_sparse, rows_of, to_numpy
+from ._host import device_dtype
 from ._source import Source
+
+# What the rows of a model's host part may take in memory, to be kept for the next pass.
+_KEPT_BYTES = 1 << 30
 
 
 class RowSource(Source):
@@ -28,11 +33,15 @@ class RowSource(Source):
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(expected("batch_size", "an int of at least 1", batch_size))
         self._rows, self._size = rows, int(batch_size)
-        self.at_hand = isinstance(rows, Arrays)
         self._ahead = None  # what is left of this pass, once begun: tables of the rows of batches
         if self.shuffle:
             # Keras draws one order that it doesn't use; so a seed gives the same epochs in both.
             np.random.permutation(rows.count)
+
+    @property
+    def at_hand(self):
+        """Whether making a batch takes next to no time."""
+        return self._rows.at_hand
 
     @property
     def num_batches(self):
@@ -66,6 +75,8 @@ class RowSource(Source):
 
     def take(self, count, stacked=1):
         """The next batches; see `Source.take`."""
+        if not self._rows.stackable:
+            count = stacked = 1
         if self._ahead is None:
             self._ahead = self._tables()
         if not self._ahead:
@@ -112,13 +123,14 @@ def as_rows(x, y=None, sample_weight=None, form=None, names=NAMES):
     """
     form, by_number = form or Form(), rows_of(x)
     if by_number is None:
-        data = form.arrays((x, y, sample_weight), names)
+        data = form.raw_arrays((x, y, sample_weight), names)
         while data and data[-1] is None:
             data = data[:-1]
         n = count_rows(data, names)
-        if not any(is_sparse(a) for a in jax.tree.leaves(data)):
+        if form.host is None and not any(is_sparse(a) for a in jax.tree.leaves(data)):
             return Arrays(data, n)
-        return Fetched(n, lambda rows: jax.tree.map(lambda a: _dense(a[rows]), data))
+        take = lambda rows: form.staged(jax.tree.map(lambda a: _dense(a[rows]), data))
+        return Fetched(n, take, host=form.host)
     n, get = by_number
     if not n:
         raise ValueError(f"There is no data: {names[0]} has 0 rows.")
@@ -141,6 +153,8 @@ def as_rows(x, y=None, sample_weight=None, form=None, names=NAMES):
 
 class Arrays:
     """Rows of arrays in memory: on the device, if they fit there."""
+
+    at_hand = stackable = True
 
     def __init__(self, data, count, start=0):
         self.data, self.count = data, count
@@ -189,12 +203,24 @@ class Arrays:
 
 
 class Fetched:
-    """Rows that a function makes from their numbers; only those of a few batches exist at once."""
+    """Rows that a function makes from their numbers; only those of a few batches exist at once.
 
-    def __init__(self, count, fetch, start=0):
-        self.count, self._fetch, self._start = count, fetch, start
+    What a model's host part makes of rows is kept, though, if it isn't too much: it is the same in
+    every pass.
+
+    Args:
+        count: the number of rows.
+        fetch: function from row numbers to a tree of arrays.
+        start: number of the first row that is meant.
+        host: the model whose host part is in `fetch`, if there is one.
+    """
+
+    def __init__(self, count, fetch, start=0, host=None):
+        self.count, self._fetch, self._start, self._host = count, fetch, start, host
         self._functions = []
         self._specs = None
+        self._kept: Any = None  # a tree of arrays of all rows
+        self._known: Any = None  # which of them are there
 
     def specs(self):
         """Shapes and dtypes of the rows as they come to the device."""
@@ -208,25 +234,57 @@ class Fetched:
     def map(self, function):
         """Apply a function to the rows that are fetched."""
         self._functions.append(function)
+        self._kept = self._known = None
 
     def part(self, start, stop):
         """Some of the rows, as rows."""
-        return Fetched(stop - start, self._fetch, self._start + start)
+        return Fetched(stop - start, self._fetch, self._start + start, self._host)
+
+    @property
+    def at_hand(self):
+        """Whether all rows were kept."""
+        return self._known is not None and self._known.all()
+
+    @property
+    def stackable(self):
+        """Whether all batches have the same shapes, but for their number of rows."""
+        self.specs()  # a model may get built by its first data
+        return self._host is None or self._host.stages_fixed_shapes
 
     def gather(self, table):
         """Batches of the rows with these numbers: arrays `[*table.shape, …]` on the device."""
         # Padding repeats rows that are there; they needn't be fetched twice.
         numbers, places = np.unique(table, return_inverse=True)
+        if self._host is None or not self.stackable:
+            rows, places = self._rows(numbers), places.reshape(table.shape)
+        else:
+            rows, places = self._kept_rows(numbers, places.reshape(table.shape))
+        return jax.device_put(jax.tree.map(lambda a: a[places], rows))
+
+    def _rows(self, numbers):
         rows = self._fetch(numbers + self._start)
         if count_rows(rows) != len(numbers):
             listed = ", ".join(f"{path}: {len(a)}" for path, a in paths_of(rows).items())
             raise ValueError(f"{len(numbers)} rows were asked for; received {listed}.")
         for function in self._functions:
             rows = function(rows)
-        places = places.reshape(table.shape)
-        return jax.device_put(
-            jax.tree.map(lambda a: a.astype(device_dtype(a), copy=False)[places], rows)
-        )
+        return jax.tree.map(lambda a: a.astype(device_dtype(a), copy=False), rows)
+
+    def _kept_rows(self, numbers, places):
+        """Rows, and the places in them of those with the numbers `numbers[places]`."""
+        if self._known is None:
+            first = self._rows(numbers[:1])
+            if sum(a.nbytes for a in jax.tree.leaves(first)) * self.count > _KEPT_BYTES:
+                return self._rows(numbers), places
+            new = lambda a: np.empty((self.count, *a.shape[1:]), a.dtype)
+            self._kept, self._known = jax.tree.map(new, first), np.zeros(self.count, bool)
+        missing = numbers[~self._known[numbers]]
+        if len(missing):
+            jax.tree.map(
+                lambda all, some: all.__setitem__(missing, some), self._kept, self._rows(missing)
+            )
+            self._known[missing] = True
+        return self._kept, numbers[places]
 
 
 @jax.jit

@@ -16,6 +16,7 @@ def source_of(
     shuffle=False,
     inputs=None,
     outputs=None,
+    host=None,
     names=NAMES,
 ):
     """A `Source` of the batches that `x` holds, or yields.
@@ -26,9 +27,10 @@ def source_of(
         batch_size: rows in a batch, if `x` doesn't yield batches.
         shuffle: whether each pass has a new order, if `x` has rows or batches by number.
         inputs, outputs: names that a model's inputs and outputs have, to be fed from columns.
+        host: the model, if a part of it works on the host; see `Form`.
         names: what to call `x`, `y` and `sample_weight` in messages.
     """
-    x, y, sample_weight, form = _formed(x, y, sample_weight, inputs, outputs)
+    x, y, sample_weight, form = _formed(x, y, sample_weight, inputs, outputs, host)
     x = batched(x, 32 if batch_size is None else batch_size)
     if _has_rows(x):
         rows = as_rows(x, y, sample_weight, form, names)
@@ -45,7 +47,9 @@ def source_of(
     return BatchSource(x, shuffle, names[0], form)
 
 
-def split_source(x, y, sample_weight, fraction, *, batch_size, shuffle, inputs, outputs, other):
+def split_source(
+    x, y, sample_weight, fraction, *, batch_size, shuffle, inputs, outputs, host, other
+):
     """Two sources: of the first rows, and of the last `fraction` of them, without shuffling.
 
     Args:
@@ -53,7 +57,7 @@ def split_source(x, y, sample_weight, fraction, *, batch_size, shuffle, inputs, 
     """
     if not 0 < fraction < 1:
         raise ValueError(expected("validation_split", "between 0 and 1", fraction))
-    x, y, sample_weight, form = _formed(x, y, sample_weight, inputs, outputs)
+    x, y, sample_weight, form = _formed(x, y, sample_weight, inputs, outputs, host)
     if not _has_rows(x):
         raise ValueError(
             f"validation_split is for data with rows; x yields batches (it is a "
@@ -82,8 +86,8 @@ def _has_rows(x):
     return rows_of(x) is not None or not yields_batches(x)
 
 
-def _formed(x, y, sample_weight, inputs, outputs):
+def _formed(x, y, sample_weight, inputs, outputs, host):
     """The arguments, without names of columns, and the `Form` that has these."""
     named = [part if are_names(part) else None for part in (y, sample_weight)]
     given = [None if are_names(part) else part for part in (y, sample_weight)]
-    return x, *given, Form(inputs, outputs, *named)
+    return x, *given, Form(inputs, outputs, *named, host=host)

@@ -101,6 +101,10 @@ class Call:
     def convert_inputs(self):
         """Arrays in the place of NumPy arrays and numbers; floats in the compute dtype."""
         layer = self.layer
+        if layer._stage in ("host", "split"):
+            for name in list(self.arguments)[:1]:
+                self.arguments[name] = layer.host_inputs(self.arguments[name])
+            return
         dtype = layer.input_dtype if layer.autocast else None
         if dtype is not None and not dtypes.is_float_dtype(dtype):
             dtype = None

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+from jax.core import Tracer
 
 from ..core.scope import watched
 from ..core.symbolic import KerasTensor
@@ -53,21 +54,26 @@ class HostLayer(Layer):
 
     def _compute(self, call):
         with self._ambient(call):
-            for name, value in call.arguments.items():
-                if name == call.first_name:
-                    call.arguments[name] = self._as_host(value)
+            call.convert_inputs()
+            call.check_inputs()
             self._build_once(call)
             call.arguments = watched(self, "inputs", call.arguments)
             outputs = self.call(*call.args, **call.kwargs)
             return watched(self, "outputs", outputs)
 
-    def _as_host(self, value):
+    @property
+    def input_dtype(self):
+        """The dtype of an `Input` that is made for the layer."""
+        return "string"
+
+    def host_inputs(self, value):
+        """What the layer is called with, as NumPy arrays."""
         try:
             if self._several and isinstance(value, (list, tuple)):
                 return [to_host(x) for x in value]
             return to_host(value)
         except TypeError:
-            if not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(value)):
+            if not any(isinstance(x, Tracer) for x in jax.tree.leaves(value)):
                 raise
             raise TypeError(_MSG_TRACED.format(path=self.path, cls=type(self).__name__)) from None
 

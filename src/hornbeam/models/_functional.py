@@ -1,12 +1,17 @@
 """Graphs of layers and ops as one operation, and as configs in Keras's form."""
 
+from typing import Any
+
 import jax
+import numpy as np
+from jax.core import Tracer
 
 from ..core import dtypes, masks
-from ..core.graph import replay, sort_nodes
+from ..core.graph import Staged, replay, sort_nodes, split
 from ..core.messages import did_you_mean
-from ..core.symbolic import KerasTensor, Operation, standardize_shape, tree_map
+from ..core.symbolic import KerasTensor, Operation, any_symbolic, standardize_shape, tree_map
 from ..core.tree import is_shape
+from ..data import to_host
 from ..dtype_policies._policy import convert_input
 from ..layers import Input
 
@@ -41,6 +46,7 @@ class Function(Operation):
         if len({id(x) for x in self._inputs}) < len(self._inputs):
             raise ValueError("A model's inputs should be different tensors; one appears twice.")
         self.nodes = sort_nodes(self._inputs, self._outputs)
+        self.split: Any = split(self.nodes, self._outputs)
 
     @property
     def inputs(self):
@@ -63,9 +69,16 @@ class Function(Operation):
         return [x.node.operation.name if x.node.is_input else x.name for x in self.inputs]
 
     def call(self, inputs):
-        """Compute the outputs, in the structure that they were given in."""
-        feed = {id(x): v for x, v in zip(self.inputs, self.flat_inputs(inputs), strict=True)}
-        replay(self.nodes, feed)
+        """Compute the outputs, in the structure that they were given in.
+
+        Args:
+            inputs: arrays, or what `stage` made of them.
+        """
+        if isinstance(inputs, Staged):
+            feed = self.split.run_device(inputs)
+        else:
+            feed = {id(x): v for x, v in zip(self.inputs, self.flat_inputs(inputs), strict=True)}
+            replay(self.nodes, feed)
         return tree_map(lambda x: feed[id(x)], self._outputs_struct)
 
     def compute_output_shape(self, input_shape):
@@ -74,14 +87,41 @@ class Function(Operation):
         specs = [KerasTensor(s, x.dtype) for s, x in zip(shapes, self._inputs, strict=True)]
         return tree_map(lambda x: x.shape, self.compute_output_spec(specs))
 
-    def flat_inputs(self, inputs):
+    def stage(self, inputs):
+        """Run the host part; returns the `Staged` that `call` takes in place of the inputs."""
+        return self.split.staged(self._run_host(inputs))
+
+    def stage_spec(self, inputs):
+        """A `Staged` of `KerasTensor`s like those of `stage`, for such inputs."""
+        return self.split.staged(self._run_host(inputs, symbolic=True))
+
+    def host_call(self, inputs):
+        """The outputs as NumPy arrays, if all of the graph runs on the host.
+
+        For `KerasTensor`s, such tensors.
+        """
+        feed = self._run_host(inputs, any_symbolic([inputs]))
+        return tree_map(lambda x: feed[id(x)], self._outputs_struct)
+
+    def _run_host(self, inputs, symbolic=False):
+        flat = self.flat_inputs(inputs, all_on_host=True)
+        feed = {id(x): v for x, v in zip(self.inputs, flat, strict=True)}
+        return self.split.run_host(feed, symbolic)
+
+    def flat_inputs(self, inputs, all_on_host=False):
         """One array per input: converted, and checked against the input's shape."""
+        on_host = {id(x) for x in self.inputs} if all_on_host else self.on_host
         return [
-            _checked(self.name, x, name, value)
+            _checked(self.name, x, name, value, id(x) in on_host)
             for x, name, value in zip(
                 self.inputs, self.input_names, self._in_order(inputs), strict=True
             )
         ]
+
+    @property
+    def on_host(self):
+        """Ids of the tensors that the host part takes."""
+        return () if self.split is None else self.split.needed
 
     def _in_order(self, inputs):
         """The values of `inputs`, given in the model's structure, by name, or flat."""
@@ -105,6 +145,9 @@ class Function(Operation):
             return [inputs.get(name) for name in names]
         if len(self.inputs) == 1 and not isinstance(inputs, (list, tuple)):
             return [inputs]
+        if len(self.inputs) == 1 and id(self.inputs[0]) in self.on_host:
+            # Examples written out, unless it is a list that holds the one array.
+            return inputs if len(inputs) == 1 and np.ndim(inputs[0]) else [inputs]
         flat = _flatten(inputs)[0]
         if len(flat) != len(self.inputs):
             raise ValueError(
@@ -137,13 +180,15 @@ def _is_optional(tensor):
     return getattr(tensor.node.operation, "optional", False)
 
 
-def _checked(model, tensor, name, value):
+def _checked(model, tensor, name, value, on_host):
     """`value` as an array that fits the symbolic `tensor`, or an error."""
     if value is None:
         if _is_optional(tensor):
             return None
         raise ValueError(f"Model '{model}': input '{name}' is None, and is not optional.")
-    if not isinstance(value, KerasTensor):
+    if on_host and not isinstance(value, (KerasTensor, Tracer)):
+        value = _fitted_shape(to_host(value), tensor)
+    elif not isinstance(value, KerasTensor):
         value = _fitted(value, tensor)
     shape = standardize_shape(value.shape)
     fits = len(shape) == len(tensor.shape) and all(
@@ -166,13 +211,18 @@ def _fitted(value, tensor):
     if dtype != tensor.dtype and tensor.dtype != "string":
         both_float = dtypes.is_float_dtype(tensor.dtype) and dtypes.is_float_dtype(dtype)
         value = value if both_float else value.astype(tensor.dtype)  # layers cast among floats
+    value = _fitted_shape(value, tensor)
+    if mask is not None:
+        masks.set_mask(value, mask)
+    return value
+
+
+def _fitted_shape(value, tensor):
     shape, rank = value.shape, len(tensor.shape)
     if len(shape) == rank - 1 and tensor.shape[-1] == 1:
         value = value[..., None]
     elif len(shape) == rank + 1 and shape[-1] == 1:
         value = value[..., 0]
-    if mask is not None:
-        masks.set_mask(value, mask)
     return value
 
 

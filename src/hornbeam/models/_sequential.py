@@ -130,6 +130,20 @@ class Sequential(Model):
         return input_shape
 
     @property
+    def _stage(self):
+        if self._function is None:
+            first = next((la for la in self._layers if not isinstance(la, InputLayer)), None)
+            return "device" if first is None or first._stage == "device" else "split"
+        return super()._stage
+
+    def stage(self, inputs):
+        """Run the part that works on the host; see `Model.stage`."""
+        if self._stage == "split" and self._function is None:
+            inputs = self.host_inputs(inputs)
+            self.build((None, *inputs.shape[1:]))
+        return super().stage(inputs)
+
+    @property
     def layers(self):
         """The layers, without the input."""
         return [layer for layer in self._layers if not isinstance(layer, InputLayer)]

@@ -56,7 +56,7 @@ def fit(
     resume,
 ):
     """Train; see `Model.fit`."""
-    options = {"batch_size": batch_size, "shuffle": shuffle, **_columns(model)}
+    options = {"batch_size": batch_size, "shuffle": shuffle, **_form(model)}
     other, validation = validation_batch_size or batch_size, None
     if validation_split and validation_data is None:
         train, validation = split_source(
@@ -135,7 +135,7 @@ def fit(
 
 def evaluate(model, x, y, *, batch_size, verbose, sample_weight, steps, callbacks):
     """Loss and metrics as a dict of floats; see `Model.evaluate`."""
-    source = source_of(x, y, sample_weight, batch_size=batch_size, **_columns(model))
+    source = source_of(x, y, sample_weight, batch_size=batch_size, **_form(model))
     limit = _limit(steps, source, "steps")
     with _closing(source), interrupts_deferrable():
         prepare(model, source)
@@ -157,7 +157,7 @@ def _evaluate(model, runner, source, limit, callbacks):
 
 def predict(model, x, *, batch_size, verbose, steps, callbacks):
     """Predictions as NumPy arrays; see `Model.predict`."""
-    source = source_of(x, batch_size=batch_size, **_columns(model))
+    source = source_of(x, batch_size=batch_size, **_form(model))
     limit = _limit(steps, source, "steps")
     shown = limit or source.num_batches
     callbacks = _callback_list(model, callbacks, verbose, steps=shown, epochs=1)
@@ -172,7 +172,7 @@ def predict(model, x, *, batch_size, verbose, steps, callbacks):
 def on_batch(model, kind, x, y=None, sample_weight=None, class_weight=None):
     """One step on one batch: logs as a dict of floats, or predictions."""
     data = unpack(pack(x, y, sample_weight))
-    source = source_of(*data, batch_size=np.iinfo("int32").max, **_columns(model))
+    source = source_of(*data, batch_size=np.iinfo("int32").max, **_form(model))
     if kind != "predict":
         prepare(model, source)
         if class_weight is not None:
@@ -189,7 +189,7 @@ def find_nonfinite(model, x, y, sample_weight):
     """The first value that isn't finite in a step on one batch; see `keras.debug`."""
     kind = "train" if model.compiled else "predict"
     data = pack(x, y, sample_weight)
-    source = source_of(*unpack(data), batch_size=np.iinfo("int32").max, **_columns(model))
+    source = source_of(*unpack(data), batch_size=np.iinfo("int32").max, **_form(model))
     if kind == "train":
         prepare(model, source)
     batches, _ = source.take(1, 1)
@@ -419,14 +419,15 @@ def _as_data(data, *columns):
     raise ValueError(expected("validation_data", wanted, data))
 
 
-def _columns(model) -> dict[str, Any]:
-    """The names that a table's columns may have to feed the model; see `source_of`."""
+def _form(model) -> dict[str, Any]:
+    """How data feeds the model: names that a table's columns may have, and its part on the host."""
+    host = None if model._stage == "device" else model
     if model._function is None:
-        return {"inputs": None, "outputs": None}
+        return {"inputs": None, "outputs": None, "host": host}
     inputs = list(model.input) if isinstance(model.input, dict) else model.input_names
     several = isinstance(model.input, dict) or len(inputs) > 1
     outputs = model.output_names if len(model.outputs) > 1 else None
-    return {"inputs": inputs if several else None, "outputs": outputs}
+    return {"inputs": inputs if several else None, "outputs": outputs, "host": host}
 
 
 @contextlib.contextmanager
