@@ -63,6 +63,10 @@ from ._foreign import (
     TFSMLayer,
     TorchModuleWrapper,
 )
+from ._hashing import (
+    HashedCrossing,
+    Hashing,
+)
 from ._image_colours import (
     AutoContrast,
     ContrastLimitedAdaptiveHistogramEqualization,
@@ -110,6 +114,10 @@ from ._input import (
 )
 from ._input_spec import (
     InputSpec,
+)
+from ._lookup import (
+    IntegerLookup,
+    StringLookup,
 )
 from ._merging import (
     Add,
@@ -308,10 +316,13 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNormalization",
     "GroupQueryAttention",
+    "HashedCrossing",
+    "Hashing",
     "Identity",
     "Input",
     "InputLayer",
     "InputSpec",
+    "IntegerLookup",
     "JaxLayer",
     "LSTM",
     "LSTMCell",
@@ -380,6 +391,7 @@ __all__ = [
     "SpatialDropout3D",
     "SpectralNormalization",
     "StackedRNNCells",
+    "StringLookup",
     "Subtract",
     "TFSMLayer",
     "TimeDistributed",
