@@ -25,6 +25,10 @@ from ._base import (
 from ._bidirectional import (
     Bidirectional,
 )
+from ._categories import (
+    CategoryEncoding,
+    Discretization,
+)
 from ._conv import (
     Conv1D,
     Conv2D,
@@ -215,6 +219,9 @@ from ._serialization import (
 from ._spectral import (
     SpectralNormalization,
 )
+from ._text import (
+    TextVectorization,
+)
 from ._wrappers import (
     TimeDistributed,
     Wrapper,
@@ -265,6 +272,7 @@ __all__ = [
     "AvgPool3D",
     "BatchNormalization",
     "Bidirectional",
+    "CategoryEncoding",
     "CenterCrop",
     "Concatenate",
     "ContrastLimitedAdaptiveHistogramEqualization",
@@ -290,6 +298,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Discretization",
     "Dot",
     "Dropout",
     "ELU",
@@ -394,6 +403,7 @@ __all__ = [
     "StringLookup",
     "Subtract",
     "TFSMLayer",
+    "TextVectorization",
     "TimeDistributed",
     "TorchModuleWrapper",
     "UnitNormalization",

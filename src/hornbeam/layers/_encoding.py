@@ -3,6 +3,8 @@
 `_categories.py` does the same on the device.
 """
 
+import math
+
 import numpy as np
 
 from ..core import dtypes
@@ -50,7 +52,7 @@ def encode(ids, depth, mode):
     """
     ids = np.atleast_1d(ids)
     shape = encoded_shape(ids.shape, depth, mode)
-    rows = int(np.prod(shape[:-1]))
+    rows = math.prod(shape[:-1])
     lengths = np.full(rows, ids.size // rows if rows else 0)
     return encode_rows(ids.reshape(-1), lengths, depth, mode).reshape(shape)
 

@@ -120,6 +120,11 @@ class IndexLookup(AdaptedLayer):
     # Vocabulary -------------------------------------------------------------------------------
 
     @property
+    def idf_weights(self):
+        """What counts are multiplied with for TF-IDF, one for each number; `None` if unknown."""
+        return self._weights
+
+    @property
     def _special(self):
         """The tokens that every vocabulary begins with."""
         has_mask = self.mask_token is not None and self.output_mode == "int"
@@ -299,7 +304,7 @@ class IndexLookup(AdaptedLayer):
     # Computing --------------------------------------------------------------------------------
 
     def call(self, inputs):
-        self._check_known()
+        self.check_known()
         if self.invert:
             return self._inverted(inputs)
         if not is_ragged(inputs):
@@ -334,7 +339,7 @@ class IndexLookup(AdaptedLayer):
             vectors = vectors * self._weights
         return vectors.astype(device_name(self.compute_dtype), copy=False)
 
-    def _check_known(self):
+    def check_known(self):
         if self._tokens is None:
             raise ValueError(
                 f"Layer '{self.path}' has no vocabulary yet. Call `adapt(data)` first, or pass "
@@ -343,21 +348,30 @@ class IndexLookup(AdaptedLayer):
 
     def _numbers(self, flat):
         """The numbers of the tokens in a flat array."""
-        keys = self._hashable(flat)
-        if self._table is None:
-            self._table = self.table()
-        numbers = self._find(keys)
+        return self.numbers_of(self._hashable(flat))
+
+    def numbers_of(self, keys):
+        """The numbers of a list of tokens as they are compared."""
+        self.check_known()
+        found = map(self._filled().get, keys, itertools.repeat(self.number_of_unknown))
+        numbers = np.fromiter(found, np.int32, len(keys))
         unknown = numbers == _UNKNOWN
         if self.num_oov_indices != 1 and unknown.any():
             places = np.flatnonzero(unknown)
             numbers[places] = self._numbers_of_unknown([keys[i] for i in places.tolist()])
         return numbers
 
-    def _find(self, keys):
-        found = map(self._table.get, keys, itertools.repeat(self._default))
-        return np.fromiter(found, np.int32, len(keys))
+    def knows(self, key):
+        """Whether a token has a number."""
+        self.check_known()
+        return key in self._filled()
 
-    def table(self):
+    def _filled(self):
+        if self._table is None:
+            self._table = self._made_table()
+        return self._table
+
+    def _made_table(self):
         """`{token: number}`, with the numbers of the mask token and of missing values."""
         first = len(self._special)
         table = dict(zip(self._listed(), range(first, first + len(self._tokens))))
@@ -370,7 +384,7 @@ class IndexLookup(AdaptedLayer):
         return self._tokens
 
     @property
-    def _default(self):
+    def number_of_unknown(self):
         """The number of unknown tokens, if they have one number."""
         return len(self._special) - 1 if self.num_oov_indices == 1 else _UNKNOWN
 
@@ -605,6 +619,16 @@ class StringLookup(IndexLookup):
 
     def _plain_line(self, line):
         return to_text(line)
+
+    def as_arrow(self, pa):
+        """The tokens as an array of pyarrow's."""
+        if self._arrow is None:
+            self._arrow = pa.array(self._tokens, pa.binary())
+        return self._arrow
+
+    def _use(self, tokens, weights):
+        super()._use(tokens, weights)
+        self._arrow = None
 
     def _read_lines(self, path):
         lines = super()._read_lines(path)
