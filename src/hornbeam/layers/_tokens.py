@@ -173,7 +173,7 @@ def _parted(tokens, separator):
 
 def _lengths(ends, count):
     """The lengths of rows in a list of `count` elements with separators at `ends`."""
-    return np.diff(ends, prepend=-1, append=count) - 1
+    return np.diff(np.asarray(ends, np.int64), prepend=-1, append=count) - 1
 
 
 def _by_dict(data, separator, vocabulary, rows):
