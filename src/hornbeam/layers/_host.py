@@ -28,6 +28,11 @@ class HostLayer(Layer):
     _stage = "host"
     _several = False  # whether `call` takes a list of arrays
 
+    def build(self, input_shape=None):
+        """Nothing to make: there are no variables on the host. `call` can't be traced, either."""
+        for layer in self._sublayers():
+            layer.build(input_shape)
+
     def call(self, inputs):
         """Compute the outputs, NumPy arrays, from NumPy arrays."""
         raise NotImplementedError
