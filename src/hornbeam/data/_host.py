@@ -95,7 +95,16 @@ def place(values):
     def put(a):
         if not isinstance(a, np.ndarray) or is_text(a):
             return a
-        return jax.device_put(a.astype(device_dtype(a), copy=False))
+        dtype = device_dtype(a)
+        if a.dtype.kind in "iu" and dtype.itemsize < a.dtype.itemsize and a.size:
+            limits = np.iinfo(dtype)
+            if a.min() < limits.min or a.max() > limits.max:
+                raise ValueError(
+                    f"Integers from {a.min()} to {a.max()} don't fit into {dtype}, which is what "
+                    "the device has. Map them to smaller ones (IntegerLookup, Hashing), or enable "
+                    "64 bits: `jax.config.update('jax_enable_x64', True)`."
+                )
+        return jax.device_put(a.astype(dtype, copy=False))
 
     return jax.tree.map(put, values)
 

@@ -25,6 +25,10 @@ from ._base import (
 from ._bidirectional import (
     Bidirectional,
 )
+from ._categories import (
+    CategoryEncoding,
+    Discretization,
+)
 from ._conv import (
     Conv1D,
     Conv2D,
@@ -62,6 +66,10 @@ from ._foreign import (
     JaxLayer,
     TFSMLayer,
     TorchModuleWrapper,
+)
+from ._hashing import (
+    HashedCrossing,
+    Hashing,
 )
 from ._image_colours import (
     AutoContrast,
@@ -110,6 +118,10 @@ from ._input import (
 )
 from ._input_spec import (
     InputSpec,
+)
+from ._lookup import (
+    IntegerLookup,
+    StringLookup,
 )
 from ._merging import (
     Add,
@@ -207,6 +219,9 @@ from ._serialization import (
 from ._spectral import (
     SpectralNormalization,
 )
+from ._text import (
+    TextVectorization,
+)
 from ._wrappers import (
     TimeDistributed,
     Wrapper,
@@ -257,6 +272,7 @@ __all__ = [
     "AvgPool3D",
     "BatchNormalization",
     "Bidirectional",
+    "CategoryEncoding",
     "CenterCrop",
     "Concatenate",
     "ContrastLimitedAdaptiveHistogramEqualization",
@@ -282,6 +298,7 @@ __all__ = [
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Discretization",
     "Dot",
     "Dropout",
     "ELU",
@@ -308,10 +325,13 @@ __all__ = [
     "GlobalMaxPooling3D",
     "GroupNormalization",
     "GroupQueryAttention",
+    "HashedCrossing",
+    "Hashing",
     "Identity",
     "Input",
     "InputLayer",
     "InputSpec",
+    "IntegerLookup",
     "JaxLayer",
     "LSTM",
     "LSTMCell",
@@ -380,8 +400,10 @@ __all__ = [
     "SpatialDropout3D",
     "SpectralNormalization",
     "StackedRNNCells",
+    "StringLookup",
     "Subtract",
     "TFSMLayer",
+    "TextVectorization",
     "TimeDistributed",
     "TorchModuleWrapper",
     "UnitNormalization",

@@ -29,6 +29,11 @@ class HostLayer(Layer):
     _stage = "host"
     _several = False  # whether `call` takes a list of arrays
 
+    def build(self, input_shape=None):
+        """Nothing to make: there are no variables on the host. `call` can't be traced, either."""
+        for layer in self._sublayers():
+            layer.build(input_shape)
+
     def call(self, inputs):
         """Compute the outputs, NumPy arrays, from NumPy arrays."""
         raise NotImplementedError
@@ -78,12 +83,14 @@ class HostLayer(Layer):
             raise TypeError(_MSG_TRACED.format(path=self.path, cls=type(self).__name__)) from None
 
 
-class AdaptedLayer(HostLayer):
-    """A host layer that learns something from data, once, before training.
+class Adapted:
+    """What learns something from data, once, before training.
 
     Subclasses write `start`, `look` and `finish`. The layer changes in `finish` alone, so an error
     or Ctrl-C on the way leaves it as it was.
     """
+
+    _known = None  # what `update_state` has seen so far
 
     def start(self) -> Any:
         """What is known before the first batch."""
@@ -112,3 +119,26 @@ class AdaptedLayer(HostLayer):
         for batch in host_batches(data, batch_size, steps):
             known = self.look(known, batch)
         self.finish(known)
+        self._known = known
+
+    def update_state(self, data):
+        """Look at one more batch; `finalize_state` makes use of what was seen.
+
+        Args:
+            data: an array or a list.
+        """
+        known = self.start() if self._known is None else self._known
+        self._known = self.look(known, to_host(data))
+
+    def finalize_state(self):
+        """Learn from what `update_state` has seen; the layer stays as it is if that is nothing."""
+        if self._known is not None:
+            self.finish(self._known)
+
+    def reset_state(self):
+        """Forget what `update_state` has seen."""
+        self._known = None
+
+
+class AdaptedLayer(Adapted, HostLayer):
+    """A host layer that learns something from data."""

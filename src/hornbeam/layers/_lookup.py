@@ -1,0 +1,870 @@
+"""Layers that number the words, or integers, of a vocabulary."""
+
+import collections
+import itertools
+import json
+import operator
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from ..core import objects
+from ..core.messages import expected, one_of, shown
+from ._encoding import check_output, device_name, encode, encode_rows, encoded_shape
+from ._hashes import fingerprint, keyed
+from ._host import AdaptedLayer
+from ._strings import (
+    is_missing,
+    is_ragged,
+    joined_rows,
+    split_rows,
+    to_bytes,
+    to_text,
+)
+
+MODES = ("int", "one_hot", "multi_hot", "count", "tf_idf")
+
+# What a token that isn't in the vocabulary has as its number until it gets one, and one that
+# counts for nothing in a vector. `encode` leaves out both.
+_UNKNOWN, _NOTHING = -1, -2
+
+_LINES, _JSON = "vocabulary.txt", "vocabulary.json"
+
+
+class IndexLookup(AdaptedLayer):
+    """A vocabulary: tokens, and the numbers that stand for them.
+
+    Numbers begin with that of the mask token (only with `output_mode="int"`, and if there is a
+    mask token), then come `num_oov_indices` numbers of unknown tokens, then those of the
+    vocabulary.
+
+    Subclasses say what tokens are: `_standard` and `_table_of`.
+    """
+
+    _kind = ""  # what tokens are, in errors
+    _size = None  # that of a vocabulary which is about to be read from a file
+
+    def _set_up(
+        self,
+        max_tokens,
+        num_oov_indices,
+        mask_token,
+        oov_token,
+        vocabulary,
+        idf_weights,
+        invert,
+        output_mode,
+        pad_to_max_tokens,
+        sparse,
+        salt,
+    ):
+        owner = type(self).__name__
+        check_output(owner, output_mode, sparse, MODES)
+        _check_int(f"{owner}'s num_oov_indices", num_oov_indices, 0)
+        if max_tokens is not None:
+            _check_int(f"{owner}'s max_tokens", max_tokens, 2)
+        if pad_to_max_tokens and max_tokens is None:
+            raise ValueError(
+                f"{owner}: pad_to_max_tokens=True needs max_tokens, the size to pad to."
+            )
+        if invert and output_mode != "int":
+            raise ValueError(
+                expected(f"{owner}'s output_mode", "'int' with invert=True", output_mode)
+            )
+        if idf_weights is not None and output_mode != "tf_idf":
+            raise ValueError(
+                f"{owner}: idf_weights belong to output_mode='tf_idf'; received {output_mode!r}."
+            )
+        if mask_token is not None and mask_token == oov_token:
+            raise ValueError(
+                f"{owner}: mask_token and oov_token should differ; both are {mask_token!r}."
+            )
+        self.max_tokens = max_tokens
+        self.num_oov_indices = num_oov_indices
+        self.mask_token = mask_token
+        self.oov_token = oov_token
+        self.invert = invert
+        self.output_mode = output_mode
+        self.pad_to_max_tokens = pad_to_max_tokens
+        self.sparse = sparse
+        self.salt = check_salt(owner, salt)
+        if max_tokens is not None and max_tokens <= len(self._special):
+            raise ValueError(
+                f"{owner}: max_tokens={max_tokens} leaves no room for a vocabulary beside "
+                f"{len(self._special)} special tokens."
+            )
+        # The arguments, as the config shows them; the vocabulary in use may be another one.
+        self.input_vocabulary = self.input_idf_weights = None
+        self._tokens: Any = None  # without the special ones
+        self._weights = None  # what counts are multiplied with for TF-IDF
+        self._table: Any = None  # from tokens to numbers, made when it's needed
+        if vocabulary is not None:
+            self.set_vocabulary(vocabulary, idf_weights)
+            if not isinstance(vocabulary, (str, pathlib.PurePath)):
+                self.input_vocabulary = self.get_vocabulary(include_special_tokens=False)
+                self.input_idf_weights = idf_weights
+        elif idf_weights is not None:
+            raise ValueError(f"{owner}: idf_weights need a vocabulary, whose weights they are.")
+
+    # What tokens are --------------------------------------------------------------------------
+
+    def _standard(self, tokens) -> Any:
+        """Tokens as they are compared; missing ones as `None`."""
+        raise NotImplementedError
+
+    def _plain(self, token) -> Any:
+        """A token as users see it."""
+        raise NotImplementedError
+
+    # Vocabulary -------------------------------------------------------------------------------
+
+    @property
+    def idf_weights(self):
+        """What counts are multiplied with for TF-IDF, one for each number; `None` if unknown."""
+        return self._weights
+
+    @property
+    def _special(self):
+        """The tokens that every vocabulary begins with."""
+        has_mask = self.mask_token is not None and self.output_mode == "int"
+        return [self.mask_token] * has_mask + [self.oov_token] * self.num_oov_indices
+
+    def get_vocabulary(self, include_special_tokens=True):
+        """The tokens in the order of their numbers.
+
+        Args:
+            include_special_tokens: whether the list begins with the mask token and those for
+                unknown tokens, as numbers do.
+        """
+        tokens = [] if self._tokens is None else [self._plain(token) for token in self._tokens]
+        return (self._special if include_special_tokens else []) + tokens
+
+    def vocabulary_size(self):
+        """The number of tokens, the special ones included."""
+        return len(self._special) + (0 if self._tokens is None else len(self._tokens))
+
+    def set_vocabulary(self, vocabulary, idf_weights=None):
+        """Use other tokens.
+
+        Args:
+            vocabulary: list or array of tokens, with or without the special ones in front, or the
+                path of a text file with one in each line.
+            idf_weights: with `output_mode="tf_idf"`, a weight for each token, the special ones left
+                out.
+
+        Raises:
+            ValueError: if it is empty or too long, or has a token twice.
+        """
+        if isinstance(vocabulary, (str, pathlib.PurePath)):
+            vocabulary = self._read_lines(vocabulary)
+        if not isinstance(vocabulary, (list, tuple, np.ndarray)) or np.ndim(vocabulary) != 1:
+            raise ValueError(
+                expected(
+                    f"{type(self).__name__}'s vocabulary",
+                    "a list of tokens or the path of a text file",
+                    vocabulary,
+                )
+            )
+        weighted = self.output_mode == "tf_idf"
+        if weighted != (idf_weights is not None):
+            raise ValueError(
+                f"{type(self).__name__}: a vocabulary needs idf_weights with "
+                "output_mode='tf_idf', and only there; received "
+                f"idf_weights={shown(idf_weights)} and output_mode={self.output_mode!r}."
+            )
+        tokens = self._checked(self._without_special(list(vocabulary)))
+        weights = self._checked_weights(idf_weights, len(tokens)) if weighted else None
+        self._use(tokens, weights)
+
+    def _use(self, tokens, weights):
+        """Take over a vocabulary, all at once."""
+        self._tokens, self._weights, self._table = tokens, weights, None
+        self.input_vocabulary = self.input_idf_weights = None
+
+    def _without_special(self, tokens):
+        special = self._special
+        if special and tokens[: len(special)] == special:
+            return tokens[len(special) :]
+        return tokens
+
+    def _checked(self, tokens):
+        """Tokens as they are compared, if they are a vocabulary."""
+        owner = type(self).__name__
+        if not len(tokens):
+            raise ValueError(f"{owner}: the vocabulary should not be empty.")
+        standard = self._standard(tokens)
+        if isinstance(standard, list) and None in standard:
+            raise ValueError(f"{owner}: the vocabulary holds a missing value.")
+        self._check_mask(standard)
+        if self._has_duplicates(standard):
+            counts = collections.Counter(standard if isinstance(standard, list) else tokens)
+            twice = [self._plain(t) for t, n in counts.items() if n > 1]
+            raise ValueError(f"{owner}: the vocabulary holds tokens twice: {shown(twice)}.")
+        size = len(standard) + len(self._special)
+        if self.max_tokens is not None and size > self.max_tokens:
+            raise ValueError(
+                f"{owner}: the vocabulary has {size} tokens with the special ones; max_tokens is "
+                f"{self.max_tokens}."
+            )
+        return standard
+
+    def _has_duplicates(self, standard):
+        return len(set(standard)) < len(standard)
+
+    def _check_mask(self, standard):
+        if self.mask_token is not None and self._standard([self.mask_token])[0] in standard:
+            raise ValueError(
+                f"{type(self).__name__}: the mask token {self.mask_token!r} is not at the start of "
+                "the vocabulary. Leave the special tokens out, or begin with all of them: "
+                f"{self._special}."
+            )
+
+    def _checked_weights(self, idf_weights, count):
+        given = np.asarray(idf_weights, np.float32)
+        if given.shape != (count,):
+            raise ValueError(
+                f"{type(self).__name__}: idf_weights should be one for each of the {count} tokens; "
+                f"received {shown(idf_weights)}."
+            )
+        # Unknown tokens count for as much as one of the vocabulary does in the mean.
+        weights = np.concatenate([np.full(self.num_oov_indices, given.mean()), given])
+        padding = self._depth(len(weights)) - len(weights)
+        return np.pad(weights, (0, padding)).astype(np.float32)
+
+    def _depth(self, size):
+        return self.max_tokens if self.pad_to_max_tokens else size
+
+    # Learning ---------------------------------------------------------------------------------
+
+    def adapt(self, data, steps=None):
+        """Learn the vocabulary: the tokens in the data, the most frequent first.
+
+        Of equally frequent ones the larger comes first. With `output_mode="tf_idf"` the weights
+        are learned, too: `log(1 + documents / (1 + documents with the token))`, where each row
+        is a document.
+
+        Args:
+            data: an array, a list, a column of a table, or anything that yields batches.
+            steps: number of batches after which to stop.
+
+        Raises:
+            ValueError: if the vocabulary was given to the constructor, or there is no data.
+        """
+        super().adapt(data, steps=steps)
+
+    def start(self):
+        if self.input_vocabulary is not None:
+            raise ValueError(
+                f"Layer '{self.name}' was given its vocabulary, so there is nothing for `adapt` to "
+                "learn."
+            )
+        return _Counts()
+
+    def look(self, known, batch):
+        flat, lengths = self._documents(batch)
+        known.add(flat, lengths if self.output_mode == "tf_idf" else None)
+        return known
+
+    def _documents(self, batch):
+        """All tokens of a batch as a list, and how many each row has."""
+        if is_ragged(batch):
+            flat, lengths = joined_rows(batch)
+            return self._hashable(flat), lengths
+        rows = len(batch) if batch.ndim else 1
+        lengths = np.full(rows, batch.size // rows if rows else 0)
+        return self._hashable(batch.reshape(-1)), lengths
+
+    def _hashable(self, flat):
+        """Tokens as they are compared, in a list; missing ones as `None`."""
+        raise NotImplementedError
+
+    def finish(self, known):
+        counts, documents = known.tokens, known.documents
+        for special in (self.mask_token, self.oov_token):
+            if special is not None:
+                counts.pop(self._standard([special])[0], None)
+        counts.pop(None, None)
+        if not counts:
+            raise ValueError(f"Layer '{self.name}': adapt found no token in the data.")
+        order = sorted(counts.items(), key=operator.itemgetter(1, 0), reverse=True)
+        if self.max_tokens is not None:
+            order = order[: self.max_tokens - len(self._special)]
+        tokens = [token for token, _ in order]
+        weights = None
+        if self.output_mode == "tf_idf":
+            found = np.array([documents[token] for token in tokens])
+            idf = np.log(1 + known.rows / (1 + found))
+            weights = self._checked_weights(idf, len(tokens))
+        self._use(self._kept(tokens), weights)
+
+    def _kept(self, tokens):
+        return tokens
+
+    # Computing --------------------------------------------------------------------------------
+
+    def call(self, inputs):
+        self.check_known()
+        if self.invert:
+            return self._inverted(inputs)
+        if not is_ragged(inputs):
+            return self.outputs_of(self._numbers(inputs.reshape(-1)).reshape(inputs.shape))
+        flat, lengths = joined_rows(inputs)
+        return self.outputs_of_rows(self._numbers(np.array(flat, object)), lengths)
+
+    def outputs_of(self, numbers):
+        """Numbers of tokens as the output mode has them."""
+        if self.output_mode == "int":
+            return numbers
+        depth = self._depth(self.vocabulary_size())
+        return self._weighted(encode(numbers, depth, self._vectors))
+
+    def outputs_of_rows(self, flat, lengths):
+        """The same for rows of different lengths, which `flat` holds one after another."""
+        if self.output_mode == "int":
+            return split_rows(flat, lengths)
+        if self.output_mode == "one_hot":
+            raise ValueError(
+                f"Layer '{self.path}': output_mode='one_hot' needs rows of one length."
+            )
+        depth = self._depth(self.vocabulary_size())
+        return self._weighted(encode_rows(flat, lengths, depth, self._vectors))
+
+    @property
+    def _vectors(self):
+        return "count" if self.output_mode == "tf_idf" else self.output_mode
+
+    def _weighted(self, vectors):
+        if self.output_mode == "tf_idf":
+            vectors = vectors * self._weights
+        return vectors.astype(device_name(self.compute_dtype), copy=False)
+
+    def check_known(self):
+        if self._tokens is None:
+            raise ValueError(
+                f"Layer '{self.path}' has no vocabulary yet. Call `adapt(data)` first, or pass "
+                "`vocabulary=`."
+            )
+
+    def _numbers(self, flat):
+        """The numbers of the tokens in a flat array."""
+        return self.numbers_of(self._hashable(flat))
+
+    def numbers_of(self, keys):
+        """The numbers of a list of tokens as they are compared."""
+        self.check_known()
+        found = map(self._filled().get, keys, itertools.repeat(self.number_of_unknown))
+        numbers = np.fromiter(found, np.int32, len(keys))
+        unknown = numbers == _UNKNOWN
+        if self.num_oov_indices != 1 and unknown.any():
+            places = np.flatnonzero(unknown)
+            numbers[places] = self._numbers_of_unknown([keys[i] for i in places.tolist()])
+        return numbers
+
+    def knows(self, key):
+        """Whether a token has a number."""
+        self.check_known()
+        return key in self._filled()
+
+    def _filled(self):
+        if self._table is None:
+            self._table = self._made_table()
+        return self._table
+
+    def _made_table(self):
+        """`{token: number}`, with the numbers of the mask token and of missing values."""
+        first = len(self._special)
+        table = dict(zip(self._listed(), range(first, first + len(self._tokens))))
+        if self.mask_token is not None:
+            mask = 0 if self.output_mode == "int" else _NOTHING
+            table[self._standard([self.mask_token])[0]] = table[None] = mask
+        return table
+
+    def _listed(self):
+        return self._tokens
+
+    @property
+    def number_of_unknown(self):
+        """The number of unknown tokens, if they have one number."""
+        return len(self._special) - 1 if self.num_oov_indices == 1 else _UNKNOWN
+
+    def _numbers_of_unknown(self, keys):
+        if not self.num_oov_indices:
+            raise ValueError(
+                f"Layer '{self.path}': num_oov_indices=0 takes only tokens of the vocabulary; "
+                f"received {shown([key if key is None else self._plain(key) for key in keys])}."
+            )
+        bins = self._unknown_bins(keys) % self.num_oov_indices
+        return bins.astype(np.int64) + len(self._special) - self.num_oov_indices
+
+    def _unknown_bins(self, keys):
+        """Numbers that say which of the unknown ones a token becomes."""
+        strings = [b"" if key is None else self._as_string(key) for key in keys]
+        return fingerprint(strings) if self.salt is None else keyed(strings, self.salt)
+
+    def _as_string(self, key):
+        raise NotImplementedError
+
+    def _inverted(self, inputs):
+        raise NotImplementedError
+
+    def _known_positions(self, inputs):
+        """Numbers as positions in the vocabulary, which those of special tokens have not."""
+        numbers, missing = whole_numbers(inputs.reshape(-1), f"Layer '{self.path}'")
+        positions = numbers - len(self._special)
+        inside = (positions >= 0) & (positions < len(self._tokens)) & ~missing
+        mask = (numbers == 0) & (self.mask_token is not None)
+        return np.where(inside, positions, 0), inside, mask & ~missing
+
+    # Description ------------------------------------------------------------------------------
+
+    def output_spec(self, inputs):
+        if self.invert:
+            return inputs.shape, self._token_dtype
+        if self.output_mode == "int":
+            return inputs.shape, "int32"
+        size = self.vocabulary_size() if self._tokens is not None else self._size
+        depth = self._depth(size)
+        return encoded_shape(inputs.shape, depth, self._vectors), device_name(self.compute_dtype)
+
+    _token_dtype = "string"
+
+    # The constructor's arguments are `input_vocabulary` and `input_idf_weights`: what was given,
+    # which may not be what is in use.
+    def constructor_arguments(self):
+        weights = self.input_idf_weights
+        given = {
+            "vocabulary": self.input_vocabulary,
+            "idf_weights": None if weights is None else np.asarray(weights).tolist(),
+        }
+        names = objects.constructor_parameters(type(self))
+        return {name: given[name] if name in given else getattr(self, name) for name in names}
+
+    def get_config(self):
+        size = self._size if self._tokens is None and self._size else self.vocabulary_size()
+        return {**super().get_config(), "vocabulary_size": size}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """A layer made from what `get_config` returned.
+
+        Raises:
+            ValueError: if the vocabulary is a path: a config may come from a stranger's file, and
+                what that says is no reason to read others.
+        """
+        config = dict(config)
+        size = config.pop("vocabulary_size", None)
+        refuse_path(cls, config)
+        if "oov_method" not in objects.constructor_parameters(cls):  # Keras writes it all the same
+            config.pop("oov_method", None)
+        layer = super().from_config(config)
+        layer._size = size
+        return layer
+
+    # Files ------------------------------------------------------------------------------------
+
+    def _read_lines(self, path):
+        """The tokens in the lines of a text file."""
+        path = pathlib.Path(path)
+        if not path.is_file():
+            raise ValueError(f"{type(self).__name__}: there is no vocabulary file '{path}'.")
+        return self._of_lines(path.read_bytes().replace(b"\r\n", b"\n"))
+
+    def _of_lines(self, data):
+        lines = data.removesuffix(b"\n").split(b"\n")
+        return [self._plain_line(line) for line in lines]
+
+    def _plain_line(self, line):
+        raise NotImplementedError
+
+    def save_own_variables(self, store):
+        if self._weights is not None:
+            store["idf_weights"] = self._weights
+
+    def load_own_variables(self, store):
+        if self.output_mode != "tf_idf" or set(store) != {"idf_weights"}:
+            raise ValueError(
+                f"Layer '{self.path}' ({type(self).__name__}) holds "
+                f"{'idf_weights' if self.output_mode == 'tf_idf' else 'no weights'}; the file "
+                f"holds {', '.join(sorted(store)) or 'nothing'} for it."
+            )
+        weights = np.asarray(store["idf_weights"], np.float32)
+        size = self._size if self._tokens is None else self.vocabulary_size()
+        wanted = None if size is None else self._depth(size)
+        if weights.ndim != 1 or (wanted is not None and len(weights) != wanted):
+            raise ValueError(
+                f"Layer '{self.path}': idf_weights should have shape ({wanted},); those in the "
+                f"file have shape {weights.shape}."
+            )
+        self._weights = weights
+
+    def save_assets(self, dir_path):
+        """Write the vocabulary into a folder, unless the config holds it.
+
+        The file is `vocabulary.txt`, as Keras has it, with a token in each line. If tokens hold
+        line breaks it is `vocabulary.json`.
+        """
+        if self.input_vocabulary is not None or self._tokens is None:
+            return
+        vocabulary = self.get_vocabulary()
+        lines = [line.encode("utf-8", "surrogateescape") for line in map(str, vocabulary)]
+        data = b"\n".join(lines)
+        if data.count(b"\n") >= len(lines) or b"\r" in data:
+            pathlib.Path(dir_path, _JSON).write_text(json.dumps(vocabulary))
+        else:
+            pathlib.Path(dir_path, _LINES).write_bytes(data)
+
+    def load_assets(self, dir_path):
+        """Read the vocabulary from a folder that `save_assets` wrote to."""
+        if self.input_vocabulary is not None:
+            return
+        lines, listed = pathlib.Path(dir_path, _LINES), pathlib.Path(dir_path, _JSON)
+        if listed.exists():
+            vocabulary = json.loads(listed.read_text())
+        elif lines.exists():
+            # A last line that is empty is a token, unlike in a file that somebody typed.
+            held = lines.read_bytes().split(b"\n")
+            special = [str(token).encode() for token in self._special]
+            skipped = len(special) if held[: len(special)] == special else 0
+            vocabulary = [self._plain_line(line) for line in held[skipped:]]
+        else:
+            raise ValueError(
+                f"Layer '{self.path}': there is neither {_LINES} nor {_JSON} in '{dir_path}'."
+            )
+        tokens = self._checked(self._without_special(vocabulary))
+        size = len(tokens) + len(self._special)
+        if self._weights is not None and len(self._weights) != self._depth(size):
+            raise ValueError(
+                f"Layer '{self.path}': the file holds {size} tokens and {len(self._weights)} "
+                "idf_weights."
+            )
+        self._use(tokens, self._weights)
+
+
+class StringLookup(IndexLookup):
+    """Numbers the words of a vocabulary, which is given or learned from data by `adapt`.
+
+    With `output_mode="int"`, number 0 is the mask token's (if there is one), then come
+    `num_oov_indices` numbers of unknown tokens, then those of the vocabulary. Missing values
+    (`None`, NaN) are taken for the mask token, or for an unknown one if there is none.
+
+    Args:
+        max_tokens: largest size of the vocabulary, the special tokens included.
+        num_oov_indices: how many numbers unknown tokens share, by a hash; with 0 they are an error.
+        mask_token: the token that means "nothing".
+        oov_token: what unknown tokens become with `invert=True`.
+        vocabulary: list or array of tokens, or the path of a text file with one in each line.
+        idf_weights: with `output_mode="tf_idf"`, a weight for each token of `vocabulary`.
+        invert: whether to do the opposite: numbers to strings.
+        output_mode: `"int"` for numbers. `"one_hot"`, `"multi_hot"`, `"count"` for vectors as
+            `CategoryEncoding` makes them, `"tf_idf"` for counts times weights.
+        pad_to_max_tokens: whether vectors have size `max_tokens` with a smaller vocabulary, too.
+        sparse: must be `False`.
+        encoding: that of `bytes` among the inputs and of a vocabulary file.
+        salt: an int or two, the key of another hash for unknown tokens.
+
+    Inputs: strings (`str` or `bytes`) of any shape, or lists of different lengths.
+
+    Example:
+
+    >>> layer = keras.layers.StringLookup(vocabulary=["a", "b", "c"])
+    >>> layer([["a", "c"], ["z", "b"]]).tolist()
+    [[1, 3], [0, 2]]
+    >>> learned = keras.layers.StringLookup()
+    >>> learned.adapt(["b", "a", "b"])
+    >>> learned.get_vocabulary()
+    ['[UNK]', 'b', 'a']
+    >>> keras.layers.StringLookup(vocabulary=["a", "b"], invert=True)([1, 2, 0]).tolist()
+    ['a', 'b', '[UNK]']
+    """
+
+    def __init__(
+        self,
+        max_tokens=None,
+        num_oov_indices=1,
+        mask_token=None,
+        oov_token="[UNK]",
+        vocabulary=None,
+        idf_weights=None,
+        invert=False,
+        output_mode="int",
+        pad_to_max_tokens=False,
+        sparse=False,
+        encoding="utf-8",
+        name=None,
+        salt=None,
+        **kwargs,
+    ):
+        super().__init__(name=name, **kwargs)
+        self.encoding = encoding
+        self._set_up(
+            max_tokens,
+            num_oov_indices,
+            mask_token,
+            oov_token,
+            vocabulary,
+            idf_weights,
+            invert,
+            output_mode,
+            pad_to_max_tokens,
+            sparse,
+            salt,
+        )
+
+    def _standard(self, tokens):
+        return to_bytes(tokens, f"{type(self).__name__} '{self.name}'", self.encoding)
+
+    def _plain(self, token):
+        return to_text(token)
+
+    def _plain_line(self, line):
+        return to_text(line)
+
+    def as_arrow(self, pa):
+        """The tokens as an array of pyarrow's."""
+        if self._arrow is None:
+            self._arrow = pa.array(self._tokens, pa.binary())
+        return self._arrow
+
+    def _use(self, tokens, weights):
+        super()._use(tokens, weights)
+        self._arrow = None
+
+    def _read_lines(self, path):
+        lines = super()._read_lines(path)
+        if self.encoding == "utf-8":
+            return lines
+        return [line.encode("utf-8", "surrogateescape").decode(self.encoding) for line in lines]
+
+    def _hashable(self, flat):
+        if flat.dtype.kind not in "OSU":
+            raise TypeError(
+                expected(
+                    f"The inputs of '{self.path}' (StringLookup)",
+                    "strings",
+                    flat,
+                    "For integers there is IntegerLookup.",
+                )
+            )
+        return self._standard(flat.tolist())
+
+    def _as_string(self, key):
+        return key
+
+    def _inverted(self, inputs):
+        positions, inside, mask = self._known_positions(inputs)
+        words = np.array([*self.get_vocabulary(False), self.oov_token, self.mask_token], object)
+        positions = np.where(inside, positions, np.where(mask, len(words) - 1, len(words) - 2))
+        return words[positions].reshape(inputs.shape)
+
+
+class IntegerLookup(IndexLookup):
+    """Numbers the integers of a vocabulary, which is given or learned from data by `adapt`.
+
+    With `output_mode="int"`, number 0 is the mask token's (if there is one), then come
+    `num_oov_indices` numbers of unknown integers, then those of the vocabulary. Missing values
+    (`None`, NaN) are taken for the mask token, or for an unknown one if there is none. All 64 bits
+    of an integer count; floats must be whole numbers.
+
+    Args:
+        max_tokens: largest size of the vocabulary, the special tokens included.
+        num_oov_indices: how many numbers unknown integers share; with 0 they are an error.
+        mask_token: the integer that means "nothing".
+        oov_token: what unknown integers become with `invert=True`.
+        vocabulary: list or array of integers, or the path of a text file with one in each line.
+        vocabulary_dtype: must be `"int64"`.
+        idf_weights: with `output_mode="tf_idf"`, a weight for each integer of `vocabulary`.
+        invert: whether to do the opposite: numbers to integers.
+        output_mode: `"int"` for numbers. `"one_hot"`, `"multi_hot"`, `"count"` for vectors as
+            `CategoryEncoding` makes them, `"tf_idf"` for counts times weights.
+        sparse: must be `False`.
+        pad_to_max_tokens: whether vectors have size `max_tokens` with a smaller vocabulary, too.
+        oov_method: how unknown integers share their numbers: `"floormod"`, by the remainder, or
+            `"farmhash"`, by a hash.
+        salt: an int or two, the key of another hash.
+
+    Inputs: whole numbers of any shape, or lists of different lengths.
+
+    Example:
+
+    >>> layer = keras.layers.IntegerLookup(vocabulary=[12, 36, 1138])
+    >>> layer([[12, 1138], [7, 36]]).tolist()
+    [[1, 3], [0, 2]]
+    """
+
+    _token_dtype = "int64"
+
+    def __init__(
+        self,
+        max_tokens=None,
+        num_oov_indices=1,
+        mask_token=None,
+        oov_token=-1,
+        vocabulary=None,
+        vocabulary_dtype="int64",
+        idf_weights=None,
+        invert=False,
+        output_mode="int",
+        sparse=False,
+        pad_to_max_tokens=False,
+        oov_method="floormod",
+        salt=None,
+        name=None,
+        **kwargs,
+    ):
+        super().__init__(name=name, **kwargs)
+        one_of("IntegerLookup's vocabulary_dtype", vocabulary_dtype, ("int64",))
+        one_of("IntegerLookup's oov_method", oov_method, ("floormod", "farmhash"))
+        if salt is not None and oov_method != "farmhash":
+            raise ValueError(
+                f"IntegerLookup: a salt needs oov_method='farmhash'; received {oov_method!r}."
+            )
+        self.vocabulary_dtype = vocabulary_dtype
+        self.oov_method = oov_method
+        self._set_up(
+            max_tokens,
+            num_oov_indices,
+            mask_token,
+            oov_token,
+            vocabulary,
+            idf_weights,
+            invert,
+            output_mode,
+            pad_to_max_tokens,
+            sparse,
+            salt,
+        )
+
+    def _standard(self, tokens):
+        owner = f"{type(self).__name__} '{self.name}'"
+        numbers, missing = whole_numbers(np.array(tokens, object), owner)
+        if missing.any():
+            raise ValueError(f"{owner}: the vocabulary holds a missing value.")
+        return numbers
+
+    def _plain(self, token):
+        return int(token)
+
+    def _plain_line(self, line):
+        try:
+            return int(line)
+        except ValueError:
+            raise ValueError(
+                f"{type(self).__name__}: a vocabulary file has an integer in each line; this one "
+                f"has {shown(to_text(line))}."
+            ) from None
+
+    def _has_duplicates(self, standard):
+        return len(np.unique(standard)) < len(standard)
+
+    def _kept(self, tokens):
+        return np.array(tokens, np.int64)
+
+    def _hashable(self, flat):
+        numbers, missing = whole_numbers(flat, f"The inputs of '{self.path}' (IntegerLookup)")
+        keys = numbers.tolist()
+        for i in np.flatnonzero(missing).tolist():
+            keys[i] = None
+        return keys
+
+    def _listed(self):
+        return self._tokens.tolist()
+
+    def _unknown_bins(self, keys):
+        if self.oov_method == "floormod":
+            return np.array([0 if key is None else key for key in keys], np.int64)
+        return super()._unknown_bins(keys).astype(np.uint64)
+
+    def _as_string(self, key):
+        return b"%d" % key
+
+    def _inverted(self, inputs):
+        positions, inside, mask = self._known_positions(inputs)
+        others = np.where(mask, self.mask_token or 0, self.oov_token)
+        return np.where(inside, self._tokens[positions], others).reshape(inputs.shape)
+
+
+class _Counts:
+    """How often each token was seen, and in how many rows."""
+
+    def __init__(self):
+        self.tokens, self.documents, self.rows = collections.Counter(), collections.Counter(), 0
+
+    def add(self, flat, lengths=None):
+        """Count a list of tokens, and, given the lengths of its rows, the rows too."""
+        self.tokens.update(flat)
+        if lengths is not None:
+            ends = np.cumsum(lengths).tolist()
+            for start, end in zip([0, *ends], ends):
+                self.documents.update(set(flat[start:end]))
+            self.rows += len(lengths)
+
+
+def whole_numbers(flat, owner):
+    """A flat array as int64, and which of its elements are missing.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: for numbers that are not whole, or too large.
+    """
+    kind, missing = flat.dtype.kind, np.zeros(len(flat), bool)
+    if kind == "O":
+        values = flat.tolist()
+        missing = np.fromiter(map(is_missing, values), bool, len(values))
+        numbers = [0 if lost else _whole(x, owner) for x, lost in zip(values, missing)]
+        try:
+            return np.array(numbers, np.int64), missing
+        except OverflowError:
+            raise ValueError(f"{owner}: a number needs more than 64 bits.") from None
+    if kind == "f":
+        missing = np.isnan(flat)
+        numbers = np.where(missing, 0, flat)
+        wrong = (numbers != np.floor(numbers)) | (np.abs(numbers) >= 2.0**63)
+        if wrong.any():
+            raise ValueError(
+                f"{owner} should be whole numbers of at most 64 bits; received {flat[wrong][0]}."
+            )
+        return numbers.astype(np.int64), missing
+    if kind not in "iub":
+        raise TypeError(expected(owner, "whole numbers", flat))
+    if kind == "u" and len(flat) and flat.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{owner} should be below 2**63; received {flat.max()}.")
+    return flat.astype(np.int64), missing
+
+
+def _whole(value, owner):
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)) and value == np.floor(value):
+        return int(value)
+    raise TypeError(expected(owner, "whole numbers", value))
+
+
+def check_salt(owner, salt):
+    """The key of a hash, `[k0, k1]`, from one int or two; `None` for none."""
+    if salt is None:
+        return None
+    key = [salt, salt] if isinstance(salt, (int, np.integer)) else salt
+    if isinstance(key, (list, tuple)) and len(key) == 2 and all(isinstance(k, int) for k in key):
+        return list(key)
+    raise ValueError(expected(f"{owner}'s salt", "an int or two of them", salt))
+
+
+def refuse_path(cls, config):
+    """An error if a config names a file to read a vocabulary from."""
+    if isinstance(config.get("vocabulary"), (str, pathlib.PurePath)):
+        raise ValueError(
+            expected(
+                f"The vocabulary in a config of {cls.__name__}",
+                "a list",
+                config["vocabulary"],
+                "A config may come from a stranger's file, so no path in it is read. Pass the path "
+                "to the constructor.",
+            )
+        )
+
+
+def _check_int(argument, value, least):
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ValueError(expected(argument, f"an int of at least {least}", value))

@@ -1,0 +1,90 @@
+"""Text as UTF-8 bytes, which is how layers compare, count and hash it, and lists of rows."""
+
+import numpy as np
+
+from ..core.messages import shown
+
+
+def to_bytes(values, owner, encoding="utf-8"):
+    """Strings as bytes in UTF-8, missing ones (`None`, NaN) as `None`.
+
+    Args:
+        values: list of `str`, `bytes` or missing values.
+        owner: what to name in errors.
+        encoding: of `bytes` among the values.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if encoding == "utf-8":
+        try:
+            return [value.encode() for value in values]
+        except (AttributeError, UnicodeEncodeError):
+            pass
+    return [_to_bytes(value, owner, encoding) for value in values]
+
+
+def _to_bytes(value, owner, encoding):
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if isinstance(value, bytes):
+        return value if encoding == "utf-8" else value.decode(encoding).encode()
+    if is_missing(value):
+        return None
+    raise TypeError(f"{owner} takes strings; received {shown(value)} among its inputs.")
+
+
+def to_text(token):
+    """Bytes as a `str`; bytes that aren't UTF-8 as lone surrogates, as Python does in paths."""
+    return token.decode("utf-8", "surrogateescape")
+
+
+def is_missing(value):
+    """Whether a value stands for one that is missing: `None`, NaN, pandas' `NA` and `NaT`."""
+    return (
+        value is None
+        or (isinstance(value, (float, np.floating)) and value != value)
+        or type(value).__name__ in ("NAType", "NaTType")
+    )
+
+
+def is_ragged(array):
+    """Whether an array is one of lists of different lengths."""
+    if array.dtype != object or array.ndim != 1 or not len(array):
+        return False
+    return isinstance(array[0], (list, tuple, np.ndarray))
+
+
+def joined_rows(rows):
+    """All elements of an array of lists, and the length of each list."""
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    return [x for row in rows for x in row], lengths
+
+
+def split_rows(flat, lengths):
+    """An array of arrays: `flat` cut into pieces of the lengths."""
+    rows = np.empty(len(lengths), object)
+    rows[:] = np.split(flat, np.cumsum(lengths)[:-1]) if len(lengths) else []
+    return rows
+
+
+def padded_rows(flat, lengths, width=None):
+    """A matrix of the rows that `flat` holds one after another, cut or filled up with 0.
+
+    Args:
+        flat: array of ints.
+        lengths: the length of each row in it.
+        width: size of the result's rows, by default that of the longest.
+    """
+    width = int(lengths.max(initial=0)) if width is None else width
+    matrix = np.zeros((len(lengths), width), flat.dtype)
+    ends = np.cumsum(lengths)
+    if len(flat) == len(lengths) * width and (lengths == width).all():
+        return flat.reshape(matrix.shape)
+    row_starts = np.arange(len(lengths)) * width
+    target = np.arange(len(flat)) + np.repeat(row_starts - (ends - lengths), lengths)
+    if lengths.max(initial=0) > width:
+        kept = target < np.repeat(row_starts + width, lengths)
+        flat, target = flat[kept], target[kept]
+    matrix.reshape(-1)[target] = flat
+    return matrix
