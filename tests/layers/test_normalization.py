@@ -110,3 +110,13 @@ def test_errors():
         layer.adapt(np.ones((4, 2, 3)))
     with pytest.raises(ValueError, match="should be known"):
         layers.Normalization().build((None, None))
+
+
+def test_missing_numbers_are_left_out():
+    layer = layers.Normalization()
+    layer.adapt(np.array([[1.0, np.nan], [3.0, 10.0], [np.nan, 30.0]], "float32"))
+    np.testing.assert_allclose(layer.mean, [[2.0, 20.0]])
+    np.testing.assert_allclose(layer.variance, [[1.0, 100.0]])
+    with pytest.raises(ValueError, match="no number in the data for some features"):
+        layer.adapt(np.array([[1.0, np.nan]]))
+    np.testing.assert_allclose(layer.mean, [[2.0, 20.0]])

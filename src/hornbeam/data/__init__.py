@@ -22,6 +22,7 @@ other packages is in `_foreign.py`, and [docs/data.md](../../../docs/data.md) is
 
 from ._arrays import Form, are_names, pack, unpack
 from ._batches import BatchSource
+from ._foreign import columns_of
 from ._host import host_batches, is_text, place, to_host
 from ._pydataset import PyDataset
 from ._rows import RowSource
@@ -35,6 +36,7 @@ __all__ = [
     "RowSource",
     "Source",
     "are_names",
+    "columns_of",
     "host_batches",
     "is_text",
     "pack",

@@ -9,6 +9,7 @@ from ..core import settings
 from ..core.messages import expected
 from ..core.tree import Ints
 from ._base import Layer
+from ._host import Adapted
 
 # Elements converted to float64 at once while data is measured.
 _CHUNK = 1 << 22
@@ -48,7 +49,7 @@ class Rescaling(Layer):
         return super().from_config(config)
 
 
-class Normalization(Layer):
+class Normalization(Adapted, Layer):
     """Shifts and scales features to mean 0 and variance 1: `(x - mean) / sqrt(variance)`.
 
     Mean and variance are given, or measured once by `adapt`, before training.
@@ -143,30 +144,51 @@ class Normalization(Layer):
         outputs = inputs * stddev + mean if self.invert else (inputs - mean) / stddev
         return outputs.astype(self.compute_dtype)
 
-    def adapt(self, data):
-        """Measure mean and variance of `data`, forgetting what was measured before.
-
-        Args:
-            data: an array, or an iterable of batches.
-
-        Raises:
-            ValueError: if mean and variance were given, or there is no data.
-        """
+    def start(self):
         if self.input_mean is not None:
             raise ValueError(
                 f"Layer '{self.name}' was given its mean and variance, so there is nothing for "
                 "`adapt` to measure."
             )
-        count, mean, moment = 0, 0.0, 0.0
-        for chunk in _chunks(data):
-            if not self.built:
-                self.build((None, *chunk.shape[1:]))
-            count, mean, moment = _merged((count, mean, moment), self._measure(chunk))
-        if not count:
-            raise ValueError(expected("adapt's data", "data with at least one example", data))
+        return np.zeros(()), np.zeros(()), np.zeros(())
+
+    def look(self, known, batch):
+        if batch.dtype.kind not in "fiub" or batch.ndim == 0:
+            raise ValueError(
+                expected("adapt's data", "arrays of numbers, of at least one axis", batch)
+            )
+        if not self.built:
+            self.build((None, *batch.shape[1:]))
+        rows = max(1, _CHUNK // max(1, batch[:1].size))
+        for start in range(0, len(batch), rows):
+            known = _merged(known, self._measure(batch[start : start + rows]))
+        return known
+
+    def finish(self, known):
+        count, mean, moment = known
+        if not np.all(count):
+            raise ValueError(
+                f"Layer '{self.name}': adapt found no number in the data"
+                f"{' for some features' if np.any(count) else ''}."
+            )
         shape = self.adapt_mean.shape
         self.adapt_mean.assign(np.reshape(mean, shape))
         self.adapt_variance.assign(np.reshape(moment / count, shape))
+
+    def adapt(self, data, batch_size=None, steps=None):
+        """Measure mean and variance of `data`, forgetting what was measured before.
+
+        Missing numbers (NaN) are left out.
+
+        Args:
+            data: an array, a list, a column of a table, or anything that yields batches.
+            batch_size: rows to look at together, of data that has rows.
+            steps: number of batches after which to stop.
+
+        Raises:
+            ValueError: if mean and variance were given, or there is no data.
+        """
+        super().adapt(data, batch_size or _CHUNK, steps)
 
     def _measure(self, chunk):
         """Number, mean, and sum of squared differences from it, of the elements reduced."""
@@ -177,12 +199,12 @@ class Normalization(Layer):
                 f"{len(self._kept)} axes, the batch among them; received shape {chunk.shape}."
             )
         chunk = np.asarray(chunk, "float64")
-        mean = chunk.mean(self._reduced, keepdims=True)
-        moment = ((chunk - mean) ** 2).sum(self._reduced, keepdims=True)
-        return chunk.size // mean.size, mean, moment
-
-    def finalize_state(self):
-        """Accepted for compatibility: `mean` and `variance` always follow the variables."""
+        there = ~np.isnan(chunk)
+        count = there.sum(self._reduced, keepdims=True)
+        total = chunk.sum(self._reduced, keepdims=True, where=there)
+        mean = total / np.maximum(count, 1)
+        moment = ((chunk - mean) ** 2).sum(self._reduced, keepdims=True, where=there)
+        return count, mean, moment
 
     def convert_weight(self, weight):
         """`weight` as an array."""
@@ -193,35 +215,9 @@ def _merged(one, other):
     """Statistics of two sets of numbers together (Chan et al., 1979)."""
     (n, mean, moment), (m, other_mean, other_moment) = one, other
     total = n + m
-    if not total:
-        return one
+    share = m / np.maximum(total, 1)
     delta = other_mean - mean
-    return (
-        total,
-        mean + delta * (m / total),
-        moment + other_moment + delta**2 * (n * m / total),
-    )
-
-
-def _chunks(data):
-    """NumPy arrays, the examples of `data` along their first axis."""
-    if isinstance(data, (list, tuple)) and _is_written_out(data):
-        data = np.asarray(data)
-    batches = [data] if hasattr(data, "shape") else data
-    for batch in batches:
-        array = np.asarray(batch[0] if isinstance(batch, (list, tuple)) else batch)
-        if array.ndim == 0:
-            raise ValueError(expected("adapt's data", "arrays of at least one axis", batch))
-        rows = max(1, _CHUNK // max(1, array[:1].size))
-        for start in range(0, len(array), rows):
-            yield array[start : start + rows]
-
-
-def _is_written_out(data):
-    """Whether nested lists hold numbers, such as `[[1, 2], [3, 4]]`, rather than batches."""
-    while isinstance(data, (list, tuple)) and data:
-        data = data[0]
-    return not hasattr(data, "shape")
+    return total, mean + delta * share, moment + other_moment + delta**2 * n * share
 
 
 def _as_list(value):

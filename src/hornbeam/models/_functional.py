@@ -11,9 +11,10 @@ from ..core.graph import Staged, replay, sort_nodes, split
 from ..core.messages import did_you_mean
 from ..core.symbolic import KerasTensor, Operation, any_symbolic, standardize_shape, tree_map
 from ..core.tree import is_shape
-from ..data import to_host
+from ..data import columns_of, to_host
 from ..dtype_policies._policy import convert_input
-from ..layers import Input
+from ..layers import Input, Layer
+from ..layers._call import Call
 
 
 class Function(Operation):
@@ -155,6 +156,79 @@ class Function(Operation):
                 f"({', '.join(names)}); received {len(flat)}."
             )
         return flat
+
+
+class GraphLayer(Layer):
+    """A layer that may have a graph of symbolic tensors, of which a part may work on the host."""
+
+    _function: Function | None  # the graph, where there is one
+
+    @property
+    def _stage(self):
+        """Where it runs: on the "device", the "host", or "split" between them."""
+        if self._function is None or self._function.split is None:
+            return "device"
+        return "split" if self._function.split.device else "host"
+
+    def stage(self, inputs):
+        """Run the part of the model that works on the host: text, lookups, hashes.
+
+        `fit` and its like do so for every batch while the device computes the one before.
+
+        Args:
+            inputs: what the model takes, on the host.
+
+        Returns:
+            What the model can be called with in place of `inputs`: a tree of NumPy arrays, of
+            numbers only. A model without such layers gives the inputs back.
+        """
+        if self._stage == "device":
+            return inputs
+        return self._graph("stage").stage(self.host_inputs(inputs))
+
+    def host_call(self, inputs, *args, **kwargs):
+        """The outputs as NumPy arrays, of a model all of which works on the host."""
+        return self._graph("host_call").host_call(self.host_inputs(inputs))
+
+    @property
+    def stages_fixed_shapes(self):
+        """Whether the shapes that `stage` gives follow from the number of rows alone."""
+        return self._graph("stages_fixed_shapes").split.fixed_shapes
+
+    def stage_spec(self, inputs):
+        """What `stage` gives for inputs like these `KerasTensor`s, as such tensors."""
+        return self._graph("stage_spec").stage_spec(inputs)
+
+    def _infer(self, call):
+        if self._function is None or self._stage == "device":
+            return super()._infer(call)
+        if self._stage == "host":
+            return self._function.host_call(call.first)
+        staged = {call.first_name: self._function.stage_spec(call.first)}
+        return super()._infer(Call(self, (), {**call.arguments, **staged}))
+
+    def host_inputs(self, value) -> Any:
+        """What the model is called with, as NumPy arrays on the host."""
+        if isinstance(value, Staged) or any(isinstance(x, Tracer) for x in jax.tree.leaves(value)):
+            return value
+        if isinstance(value, dict):
+            return {k: to_host(v) for k, v in value.items()}
+        several = self._function is not None and len(self._function.inputs) > 1
+        if several and (columns := columns_of(value)) is not None:
+            return {name: to_host(column) for name, column in columns.items()}
+        if isinstance(value, (list, tuple)) and (
+            several or (len(value) == 1 and np.ndim(value[0]))
+        ):
+            return type(value)(to_host(x) for x in value)
+        return to_host(value)
+
+    def _graph(self, what):
+        if self._function is None:
+            raise AttributeError(
+                f"Model '{self.name}' ({type(self).__name__}) has no `{what}`: it is not made of "
+                "symbolic tensors, or not built yet."
+            )
+        return self._function
 
 
 def with_own_inputs(inputs, outputs):

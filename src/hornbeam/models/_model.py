@@ -8,20 +8,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import numpy as np
-from jax.core import Tracer
 
 from .. import saving
 from ..callbacks import BackupAndRestore, History
 from ..core import masks, objects
-from ..core.graph import Staged
 from ..core.messages import did_you_mean, unknown_keywords
 from ..core.naming import auto_name
 from ..core.scope import enter, functionalize
 from ..core.symbolic import KerasTensor, flatten
-from ..data import to_host
 from ..layers import Layer
-from ..layers._call import Call, overridable
+from ..layers._call import overridable
 from ..training import loop
 from ..training.compile import Compiled
 from ..training.step import (
@@ -30,7 +26,7 @@ from ..training.step import (
     default_train_step,
     stateless,
 )
-from ._functional import Function, with_own_inputs
+from ._functional import Function, GraphLayer, with_own_inputs
 from ._graph_config import build_functional, functional_config
 from ._quantize import quantize_model
 from ._summary import print_summary
@@ -41,7 +37,7 @@ Model '{name}' must be compiled before `{method}`:
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])"""
 
 
-class Model(Layer):
+class Model(GraphLayer):
     """Layers put together, with methods for training, evaluation, prediction and files.
 
     There are three ways to make one: from symbolic tensors (`Model(inputs, outputs)`, the
@@ -65,7 +61,6 @@ class Model(Layer):
     """
 
     _locks_state = False
-    _function: Function | None  # the graph of symbolic tensors, where there is one
     _layers: list
     _compiled: Compiled | None
     _programs: dict
@@ -124,63 +119,6 @@ class Model(Layer):
                 "`call(self, inputs)`, or make it from symbolic tensors: Model(inputs, outputs)."
             )
         return self._call_function(inputs, mask)
-
-    @property
-    def _stage(self):
-        """Where it runs: on the "device", the "host", or "split" between them."""
-        if self._function is None or self._function.split is None:
-            return "device"
-        return "split" if self._function.split.device else "host"
-
-    def stage(self, inputs):
-        """Run the part of the model that works on the host: text, lookups, hashes.
-
-        `fit` and its like do so for every batch while the device computes the one before.
-
-        Args:
-            inputs: what the model takes, on the host.
-
-        Returns:
-            What the model can be called with in place of `inputs`: a tree of NumPy arrays, of
-            numbers only. A model without such layers gives the inputs back.
-        """
-        if self._stage == "device":
-            return inputs
-        return self._graph("stage").stage(self.host_inputs(inputs))
-
-    def host_call(self, inputs, *args, **kwargs):
-        """The outputs as NumPy arrays, of a model all of which works on the host."""
-        return self._graph("host_call").host_call(self.host_inputs(inputs))
-
-    @property
-    def stages_fixed_shapes(self):
-        """Whether the shapes that `stage` gives follow from the number of rows alone."""
-        return self._graph("stages_fixed_shapes").split.fixed_shapes
-
-    def stage_spec(self, inputs):
-        """What `stage` gives for inputs like these `KerasTensor`s, as such tensors."""
-        return self._graph("stage_spec").stage_spec(inputs)
-
-    def _infer(self, call):
-        if self._function is None or self._stage == "device":
-            return super()._infer(call)
-        if self._stage == "host":
-            return self._function.host_call(call.first)
-        staged = {call.first_name: self._function.stage_spec(call.first)}
-        return super()._infer(Call(self, (), {**call.arguments, **staged}))
-
-    def host_inputs(self, value) -> Any:
-        """What the model is called with, as NumPy arrays on the host."""
-        if isinstance(value, Staged) or any(isinstance(x, Tracer) for x in jax.tree.leaves(value)):
-            return value
-        if isinstance(value, dict):
-            return {k: to_host(v) for k, v in value.items()}
-        several = self._function is not None and len(self._function.inputs) > 1
-        if isinstance(value, (list, tuple)) and (
-            several or (len(value) == 1 and np.ndim(value[0]))
-        ):
-            return type(value)(to_host(x) for x in value)
-        return to_host(value)
 
     def _call_function(self, inputs, mask):
         if mask is not None:
@@ -243,14 +181,6 @@ class Model(Layer):
         if self._function is None:
             return None
         return [x.node.operation.name for x in self._function.outputs]
-
-    def _graph(self, what):
-        if self._function is None:
-            raise AttributeError(
-                f"Model '{self.name}' ({type(self).__name__}) has no `{what}`: it is not made of "
-                "symbolic tensors, or not built yet."
-            )
-        return self._function
 
     def get_layer(self, name=None, index=None) -> Any:
         """The layer of this name, or at this index of `model.layers`.
