@@ -23,7 +23,7 @@ other packages is in `_foreign.py`, and [docs/data.md](../../../docs/data.md) is
 from ._arrays import Form, are_names, pack, unpack
 from ._batches import BatchSource
 from ._foreign import columns_of
-from ._host import host_batches, is_text, place, to_host
+from ._host import host_batches, host_tables, is_text, place, to_host
 from ._pydataset import PyDataset
 from ._rows import RowSource
 from ._source import Source
@@ -38,6 +38,7 @@ __all__ = [
     "are_names",
     "columns_of",
     "host_batches",
+    "host_tables",
     "is_text",
     "pack",
     "place",

@@ -158,3 +158,37 @@ def _has_rows(data):
     if isinstance(data, (list, tuple)):
         return np.ndim(_first(data)) == 0
     return comes_from(data, "pandas") or comes_from(data, "polars") or comes_from(data, "pyarrow")
+
+
+def host_tables(data: Any, size=_ROWS):
+    """The columns in `data`, as dicts of arrays on the host, batch by batch.
+
+    Args:
+        data: a table or a dict of columns, or what yields such batches of one, or single rows; of
+            `(x, y)` the first counts.
+        size: rows in a batch, of data that has rows.
+    """
+    found = False
+    for table in _tables(data, size):
+        found = True
+        yield {name: to_host(column) for name, column in table.items()}
+    if not found:
+        raise ValueError(expected("adapt's data", "data with at least one example", data))
+
+
+def _tables(data, size):
+    columns = columns_of(data)
+    if columns is None and isinstance(data, dict):
+        columns = data
+    if columns is not None:
+        columns = {name: to_host(column) for name, column in columns.items()}
+        rows = max((len(column) for column in columns.values()), default=0)
+        for start in range(0, rows, size):
+            yield {name: column[start : start + size] for name, column in columns.items()}
+        return
+    for batch in data:
+        table = batch[0] if isinstance(batch, tuple) else batch
+        table = columns_of(table) or table
+        if not isinstance(table, dict):
+            raise ValueError(expected("adapt's data", "dicts of columns", table))
+        yield table

@@ -23,6 +23,7 @@ from ..data import PyDataset
 from . import bounding_boxes, legacy
 from ._arrays import normalize, pad_sequences, to_categorical
 from ._batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from ._feature_space import FeatureSpace
 from ._graph import get_source_inputs
 from ._session import clear_session
 
@@ -31,6 +32,7 @@ Sequence = PyDataset
 
 __all__ = [
     "CustomObjectScope",
+    "FeatureSpace",
     "Progbar",
     "PyDataset",
     "Sequence",
@@ -58,4 +60,4 @@ __all__ = [
     "unpack_x_y_sample_weight",
 ]
 
-publish("keras.utils", globals(), ["normalize", "pad_sequences", "to_categorical"])
+publish("keras.utils", globals(), ["FeatureSpace", "normalize", "pad_sequences", "to_categorical"])
