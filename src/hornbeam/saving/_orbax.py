@@ -99,7 +99,7 @@ class Checkpoint:
 
     def __init__(self, path):
         ocp = orbax("Loading an Orbax checkpoint")
-        self.name, self.groups = str(path), {}
+        self.name, self.groups, self.nbytes = str(path), {}, 0
         if not (path / _WEIGHTS).is_dir() or not (path / _ABOUT).is_dir():
             held = ", ".join(sorted(p.name for p in path.iterdir() if p.is_dir())) or "nothing"
             raise ValueError(
@@ -123,6 +123,7 @@ class Checkpoint:
                 self._collect(value, (*path, key))
             else:
                 self.groups.setdefault("/".join(path), {})[key] = value
+                self.nbytes += value.nbytes
 
     def read(self, group):
         """The arrays of a group: `{name: array}`."""
