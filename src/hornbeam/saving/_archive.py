@@ -11,8 +11,7 @@ import stat
 import tempfile
 import zipfile
 
-from ..core.loading import LoadError, check_limit
-from ._json import parse_json
+from ..core.loading import LoadError
 from ._zip import ZipReader, is_plain_name
 
 METADATA, CONFIG, WEIGHTS, ASSETS = "metadata.json", "config.json", "model.weights.h5", "assets"
@@ -138,9 +137,7 @@ class Archive:
     def json(self, name):
         """The data in a JSON member: a dict."""
         self._check(name)
-        what = f"'{self.path}': {name}"
-        check_limit(f"{what} has … bytes", self._zip.size(name), "config_bytes")
-        return parse_json(self._zip.read(name), what)
+        return self._zip.json(name)
 
     def open(self, name):
         """Context manager: a member as a file object that can be read from anywhere."""

@@ -12,6 +12,7 @@ import tempfile
 import zlib
 
 from ..core.loading import SLACK, LoadError, check_limit, limits
+from ._json import parse_json
 
 _END = struct.Struct("<4s4H2LH")
 _END64 = struct.Struct("<4sQ2H2L4Q")
@@ -201,6 +202,12 @@ class ZipReader:
         """
         with self._explained(f"{name} is damaged"):
             return b"".join(self._chunks(self._members[name]))
+
+    def json(self, name):
+        """The data in a JSON member: a dict."""
+        what = f"'{self.name}': {name}"
+        check_limit(f"{what} has … bytes", self.size(name), "config_bytes")
+        return parse_json(self.read(name), what)
 
     @contextlib.contextmanager
     def open(self, name):
