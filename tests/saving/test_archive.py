@@ -149,7 +149,7 @@ def test_not_there(tmp_path):
 def test_not_a_zip(tmp_path):
     path = tmp_path / "m.keras"
     path.write_bytes(b"hello")
-    with pytest.raises(ValueError, match=r"is not a \.keras file: it can't be read as a zip"):
+    with pytest.raises(ValueError, match=r"m\.keras': it can't be read as a zip"):
         Archive(path)
 
 
@@ -167,7 +167,7 @@ def test_cut_short(tmp_path):
         ({"metadata_json": "{}"}, r"config\.json is missing. It holds: metadata\.json"),
         ({"config_json": "{"}, r"config\.json is not JSON"),
         ({"config_json": "[1]"}, r"should hold a JSON object; it holds a list"),
-        ({"config_json": "[" * 100_000}, r"config\.json is not JSON"),
+        ({"config_json": "[" * 100_000}, r"config\.json is nested 201 levels deep or more"),
     ],
 )
 def test_broken_config(tmp_path, members, message):
@@ -180,11 +180,8 @@ def test_broken_config(tmp_path, members, message):
 def test_assets_never_leave_their_folder(tmp_path, name):
     with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
         archive.writestr(f"assets/layers/text/{name}", "x")
-    with (
-        Archive(tmp_path / "m.keras") as archive,
-        pytest.raises(ValueError, match="points outside its folder"),
-    ):
-        list(archive.assets("layers/text"))
+    with pytest.raises(ValueError, match="points outside its folder"):
+        Archive(tmp_path / "m.keras")
 
 
 def test_json_is_plain(tmp_path):

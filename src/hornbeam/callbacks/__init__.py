@@ -1,6 +1,5 @@
 """Objects that act during training, evaluation and prediction."""
 
-from ..core.objects import publish
 from ._backup import BackupAndRestore
 from ._base import Callback
 from ._checkpoint import ModelCheckpoint
@@ -31,5 +30,3 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
 ]
-
-publish("keras.callbacks", globals(), __all__)

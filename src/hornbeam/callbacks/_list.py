@@ -6,7 +6,9 @@ import time
 
 import jax
 
+from ..core.loading import LoadError
 from ..core.messages import expected
+from ..core.objects import is_ours
 from ._base import Callback
 from ._history import History
 from ._progbar import ProgbarLogger
@@ -120,11 +122,23 @@ class CallbackList(Callback):
 
     def set_state(self, state):
         """Hand every callback its state; those of one class in their order."""
+        for callback, part in self._paired(state):
+            callback.set_state(part)
+
+    def check_state(self, state):
+        """An error if a state holds other things than those that the callbacks remember."""
+        for callback, part in self._paired(state):
+            if is_ours(type(callback)) and {*part} != {*callback.state()}:
+                name = f"The state of {type(callback).__name__}"
+                raise LoadError(expected(name, f"made of {sorted(callback.state())}", {*part}))
+
+    def _paired(self, state):
+        """Pairs of a callback and its state, of those that have one."""
         states = list(state)
         for callback in self.callbacks:
             for i, (name, part) in enumerate(states):
                 if name == type(callback).__name__:
-                    callback.set_state(part)
+                    yield callback, part
                     del states[i]
                     break
 

@@ -5,15 +5,22 @@ own packages fill with `publish`, and those that users fill with `register_keras
 `custom_object_scope` or `custom_objects=`. No name is ever imported.
 """
 
+import base64
+import binascii
+import builtins
+import contextlib
 import contextvars
 import functools
 import inspect
+import marshal
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from . import dtypes
+from .loading import LoadError, budget, loading, unlimited
 from .messages import did_you_mean, expected, shown
 from .naming import to_snake_case
 
@@ -22,8 +29,11 @@ from .naming import to_snake_case
 _public = {}  # {("keras.layers", "Dense"): class}
 _home = {}  # {class or function: ("keras.layers", "Dense")}
 _families = {}  # {"initializers": {"glorot_uniform": class, "GlorotUniform": class}}
+_bytecode = contextvars.ContextVar("bytecode", default=False)  # whether a call asked for it
 _registered = {}  # {"package>Name": object}
 _registered_names = {}  # {object: "package>Name"}
+# Functions that each package has beside what configs name.
+_NO_DATA = {"deserialize", "get", "serialize"}
 _scoped: contextvars.ContextVar[Mapping[str, Any]] = contextvars.ContextVar(
     "custom_objects", default=types.MappingProxyType({})
 )
@@ -41,7 +51,7 @@ def publish(module, namespace, names, aliases=()):
     family = _families.setdefault(module.removeprefix("keras.").removesuffix("keras"), {})
     for name in names:
         thing = namespace[name]
-        if inspect.ismodule(thing) or not callable(thing):
+        if inspect.ismodule(thing) or not callable(thing) or name in _NO_DATA:
             continue
         family[name] = thing
         if inspect.isclass(thing):
@@ -167,6 +177,12 @@ class Configurable:
 
     _arguments = None
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        make = vars(cls).get("from_config")
+        if is_ours(cls) and isinstance(make, classmethod):
+            setattr(cls, "from_config", _counted(make.__func__))  # noqa: B010
+
     def __new__(cls, *args, **kwargs):
         self = super().__new__(cls)
         if not is_ours(cls):
@@ -200,7 +216,22 @@ class Configurable:
 
     def clone(self):
         """A new object made from the same arguments."""
-        return type(self).from_config(self.get_config())
+        with unlimited():
+            return type(self).from_config(self.get_config())
+
+
+def _counted(make):
+    """A `from_config` whose objects are counted, and whose errors are `LoadError`s."""
+
+    @functools.wraps(make)
+    def from_config(cls, config, *args, **kwargs):
+        with loading():
+            return make(cls, config, *args, **kwargs)
+
+    return classmethod(from_config)
+
+
+setattr(Configurable, "from_config", _counted(Configurable.from_config.__func__))  # noqa: B010
 
 
 # What an argument that names an object takes: a name, a config, a class, a function or an object.
@@ -408,13 +439,14 @@ def deserialize(config, custom_objects=None, safe_mode=True, **kwargs) -> Any:
         config: the description. Names in it are looked up in tables; nothing is imported or run.
         custom_objects: dict from names to the classes and functions that the description uses
             beside hornbeam's own and the registered ones.
-        safe_mode: accepted for compatibility: a description never holds code that is run.
+        safe_mode: `False` lets this call run the Python bytecode that Keras writes for a lambda.
+            That code can do anything: only for descriptions whose author you trust.
 
     Returns:
         The object.
 
     Raises:
-        ValueError: for an unknown name, saying which.
+        LoadError: for an unknown name, saying which, and for whatever else is wrong.
 
     Example:
 
@@ -422,8 +454,18 @@ def deserialize(config, custom_objects=None, safe_mode=True, **kwargs) -> Any:
     >>> keras.saving.deserialize_keras_object(config).units
     3
     """
-    with CustomObjectScope(custom_objects):
+    with loading(), bytecode_if(safe_mode is False), CustomObjectScope(custom_objects):
         return _deserialize(config)
+
+
+@contextlib.contextmanager
+def bytecode_if(wanted):
+    """Context manager: descriptions may hold lambdas as bytecode, since the caller said so."""
+    token = _bytecode.set(wanted or _bytecode.get())
+    try:
+        yield
+    finally:
+        _bytecode.reset(token)
 
 
 def revive(config) -> dict[str, Any]:
@@ -449,18 +491,26 @@ def _deserialize(config) -> Any:
     if "class_name" not in config or "config" not in config:
         return {k: _deserialize(v) for k, v in config.items()}
     name, inner = config["class_name"], config["config"]
-    if isinstance(name, str) and name in _SPECIAL:
+    if not isinstance(name, str):
+        raise LoadError(expected("A config's class_name", "a string", name))
+    if (counts := budget()) is not None:
+        counts.count_object()
+    if name in _SPECIAL:
         return _SPECIAL[name](inner)
     if name == "function":
         return _find(config.get("module"), inner, config.get("registered_name"), "function")
     cls = _find(config.get("module"), name, config.get("registered_name"), "class")
+    if (refusal := getattr(cls, "__dict__", {}).get("no_config")) is not None:
+        raise LoadError(refusal)
     if not inspect.isclass(cls):
         return cls
     if inner is None:  # the class itself was described
         return cls
     make = getattr(cls, "from_config", None)
     if make is None:
-        raise ValueError(f"'{name}' can't be made from a config: it has no `from_config`.")
+        raise LoadError(f"'{name}' can't be made from a config: it has no `from_config`.")
+    if not isinstance(inner, dict):
+        raise LoadError(expected(f"The config of a {name}", "a dict", inner))
     obj = make(inner)
     for key, method in (
         ("build_config", "build_from_config"),
@@ -472,14 +522,34 @@ def _deserialize(config) -> Any:
 
 
 def _numpy(config):
-    return np.array(config["value"], dtype=config["dtype"])
+    if str(config["dtype"]).startswith("str"):  # NumPy's names of these say how long they are
+        return np.array(config["value"], dtype="str")
+    return np.array(config["value"], dtype=dtypes.numpy_dtype(config["dtype"]))
 
 
-def _refuse_lambda(config):
-    raise ValueError(
-        "The file holds a lambda as Python bytecode, which hornbeam doesn't run. Save the model "
-        "again with a named function, and pass it as `custom_objects={name: function}`."
+_MSG_BYTECODE = """\
+The file holds a lambda as Python bytecode, which could do anything. Save the model again with a \
+named function, and pass it as `custom_objects={name: function}`. If you trust the author of the \
+file, `safe_mode=False` runs it in this one call."""
+
+
+def _lambda(config):
+    """The function that Keras wrote as bytecode, where the caller asked for it."""
+    if not _bytecode.get():
+        raise LoadError(_MSG_BYTECODE)
+    # Keras 3.0 wrote a list of the three.
+    code, defaults, closure = config.get("value") or (
+        config[key] for key in ("code", "defaults", "closure")
     )
+    try:
+        code = marshal.loads(base64.b64decode(code))
+    except (binascii.Error, EOFError, TypeError, ValueError) as error:
+        raise LoadError(
+            f"The bytecode of a lambda can't be read by this Python: {error}."
+        ) from None
+    cells = None if closure is None else tuple(types.CellType(x) for x in _revive_value(closure))
+    defaults = None if defaults is None else tuple(_revive_value(defaults))
+    return types.FunctionType(code, {"__builtins__": builtins}, None, defaults, cells)
 
 
 _SPECIAL = {
@@ -489,7 +559,7 @@ _SPECIAL = {
     "__bytes__": lambda c: c["value"].encode("latin-1"),
     "__ellipsis__": lambda c: Ellipsis,
     "__slice__": lambda c: slice(*(_deserialize(c[k]) for k in ("start", "stop", "step"))),
-    "__lambda__": _refuse_lambda,
+    "__lambda__": _lambda,
 }
 
 # Keras writes some classes under private module names; the rest of the path doesn't matter, since
@@ -498,6 +568,9 @@ _PRIVATE = "keras.src."
 
 
 def _find(module, name, registered_name, what) -> Any:
+    for part in (name, registered_name, module):
+        if part is not None and not isinstance(part, str):
+            raise LoadError(expected(f"The name of a {what}, or of its module,", "a string", part))
     for candidate in (registered_name, name):
         if candidate and (found := _custom(candidate)) is not None:
             return found
@@ -511,7 +584,7 @@ def _find(module, name, registered_name, what) -> Any:
         found = _public.get((module, name))
     if found is None:
         names = {n for _, n in _public} | {n.rpartition(">")[2] for n in _registered}
-        raise ValueError(
+        raise LoadError(
             f"Unknown {what} '{name}' (module {module!r}, registered name {registered_name!r}). "
             f"If it is yours, pass `custom_objects={{{name!r}: …}}` when loading, or decorate it "
             f"with `@keras.saving.register_keras_serializable()`. {did_you_mean(name, names)}"

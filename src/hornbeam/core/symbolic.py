@@ -16,6 +16,8 @@ from jax import export
 from jax.typing import DTypeLike
 
 from . import dtypes, masks
+from .loading import budget
+from .messages import expected
 from .naming import auto_name
 from .objects import Configurable
 from .remat import rematerialize
@@ -60,6 +62,8 @@ class KerasTensor:
         if sparse or ragged:
             raise ValueError("A KerasTensor can't be sparse or ragged: XLA has dense arrays only.")
         self.shape = standardize_shape(shape)
+        if (counts := budget()) is not None:
+            counts.check_tensor(self.shape)
         self.dtype = dtypes.standardize_dtype(dtype)
         self.record_history = record_history
         self.name = name or auto_name(type(self).__name__)
@@ -294,8 +298,9 @@ class Operation(Configurable):
 
 def checked_name(name):
     """`name` when it can be part of a path, else an error."""
-    if not isinstance(name, str) or "/" in name:
-        raise ValueError(f"A name should be a string without '/'; received name={name!r}.")
+    if not isinstance(name, str) or "/" in name or "\0" in name or len(name) > 1000:
+        wanted = "a string without '/' and NUL, of at most 1000 characters"
+        raise ValueError(expected("A name", wanted, name))
     return name
 
 

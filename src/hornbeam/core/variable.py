@@ -9,6 +9,7 @@ import numpy as np
 from jax.core import Tracer, eval_context
 
 from . import dtypes, objects
+from .loading import budget
 from .messages import expected, one_of
 from .naming import auto_name
 from .scope import current
@@ -113,6 +114,7 @@ class Variable:
                 )
             shape = self._check_shape(shape)
             self._dtype = dtypes.standardize_dtype(dtype)
+            self._count(shape)
             # In a traced function (a layer built by its first call) this makes a real array. With
             # `ensure_compile_time_eval`, programs of random numbers would hold large constants,
             # and take twice as long to compile.
@@ -130,6 +132,8 @@ class Variable:
                 and not dtypes.has_64_bits()
             ):
                 self._dtype = self._dtype[:-2] + "32"
+            if budget() is not None:
+                self._count(np.asarray(_plain(initializer)).shape)
             with jax.ensure_compile_time_eval():
                 # A copy: the caller may change his array, and a training step frees ours.
                 value = jnp.array(_plain(initializer), dtype=self._dtype)
@@ -141,6 +145,12 @@ class Variable:
         if layout is not None:
             value = jax.device_put(value, layout)
         self._array = value
+
+    def _count(self, shape):
+        """Refuse a variable that is more than a file may ask for, before anything is allocated."""
+        if (counts := budget()) is not None:
+            dtype = np.dtype(dtypes.numpy_dtype(self._dtype))
+            counts.count_variable(f"the variable '{self.path}'", shape, dtype)
 
     def _check_shape(self, shape):
         shape = (shape,) if isinstance(shape, int) else tuple(shape)

@@ -387,8 +387,12 @@ class Lambda(Layer):
 
     @classmethod
     def from_config(cls, config, custom_objects=None, safe_mode=None):
-        """A layer made from what `get_config` returned; no code is ever taken from a file."""
-        with objects.CustomObjectScope(custom_objects):
+        """A layer made from what `get_config` returned.
+
+        A lambda that Keras wrote as bytecode is code, which could do anything: it needs
+        `safe_mode=False` in this call, or in the one that loads the file.
+        """
+        with objects.CustomObjectScope(custom_objects), objects.bytecode_if(safe_mode is False):
             return super().from_config(config)
 
 

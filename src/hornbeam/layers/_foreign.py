@@ -8,6 +8,7 @@ from jax.core import eval_context
 
 from .. import initializers
 from ..core import dtypes
+from ..core.loading import LoadError
 from ..core.messages import expected
 from ..core.rng import SeedGenerator, draw_seed
 from ..core.tree import is_shape
@@ -215,6 +216,9 @@ class FlaxLayer(JaxLayer):
     """
 
     def __init__(self, module, method=None, variables=None, **kwargs):
+        if not any(cls.__module__.startswith("flax.") for cls in type(module).__mro__):
+            wanted = "a flax.linen.Module or a flax.nnx.Module"
+            raise ValueError(expected("FlaxLayer's module", wanted, module))
         linen, nnx = _flax()
         called = getattr(type(module), method) if isinstance(method, str) else method
         called = called or type(module).__call__
@@ -296,6 +300,11 @@ class TFSMLayer(Layer):
     that names one never leads to a layer.
     """
 
+    no_config = (
+        "A TFSMLayer can't be made from a config: a SavedModel is a program, which could do "
+        "anything. Make the layer by TFSMLayer(filepath), of a file that you trust."
+    )
+
     def __init__(
         self,
         filepath,
@@ -339,10 +348,7 @@ class TFSMLayer(Layer):
     @classmethod
     def from_config(cls, config, custom_objects=None, safe_mode=None):
         """Refuses: a SavedModel can run anything."""
-        raise ValueError(
-            "A TFSMLayer can't be made from a config: a SavedModel is a program, which could do "
-            "anything. Make the layer by TFSMLayer(filepath), of a file that you trust."
-        )
+        raise LoadError(cls.no_config)
 
 
 class TorchModuleWrapper(Layer):

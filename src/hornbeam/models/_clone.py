@@ -1,5 +1,6 @@
 """Copies of models with fresh weights."""
 
+from ..core.loading import unlimited
 from ..core.messages import unknown_keywords
 from ..core.symbolic import flatten, tree_map
 from ..layers import Input, InputLayer, Layer
@@ -46,7 +47,8 @@ def clone_model(
                 "clone_model can only copy a subclassed model as a whole: its `call` decides "
                 "which layers there are. Pass the model alone."
             )
-        return type(model).from_config(model.get_config())
+        with unlimited():
+            return type(model).from_config(model.get_config())
     clone_function = clone_function or (lambda layer: layer.clone())
 
     def clone(layer):

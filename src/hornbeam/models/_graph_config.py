@@ -6,6 +6,7 @@ import types
 
 from .. import activations, ops
 from ..core import dtypes, objects
+from ..core.loading import budget
 from ..core.messages import did_you_mean
 from ..core.symbolic import FunctionCall, KerasTensor, flatten, tree_map
 from ..layers import InputLayer
@@ -231,6 +232,8 @@ def _call(operation, args, kwargs):
     """The flat outputs of a call."""
     if not isinstance(operation, functools.partial):
         kwargs = _wanted(operation, kwargs)
+    elif (counts := budget()) is not None:  # layers count their calls themselves
+        counts.count_calls()
     return flatten(operation(*args, **kwargs))[0]
 
 

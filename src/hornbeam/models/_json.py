@@ -1,12 +1,20 @@
 """Models from JSON texts."""
 
-import json
-
 from ..core import objects
+from ..core.loading import loading
+from ..saving._json import parse_json
 
 
 def model_from_json(json_string, custom_objects=None):
     """The model, with fresh weights, that a text from `model.to_json()` describes.
+
+    Args:
+        json_string: the text.
+        custom_objects: dict from names to your classes and functions that the model uses.
+
+    Raises:
+        LoadError: if it describes none, names something unknown, or asks for more than
+            `keras.saving.load_limits` allows.
 
     Example:
 
@@ -14,4 +22,5 @@ def model_from_json(json_string, custom_objects=None):
     >>> keras.models.model_from_json(model.to_json()).output_shape
     (None, 2)
     """
-    return objects.deserialize(json.loads(json_string), custom_objects)
+    with loading():
+        return objects.deserialize(parse_json(json_string, "The text"), custom_objects)

@@ -1,5 +1,6 @@
 """Models, weights and objects as files and as plain data."""
 
+from ..core.loading import LimitError, LoadError, load_limits
 from ..core.objects import (
     CustomObjectScope,
     get_custom_objects,
@@ -16,11 +17,14 @@ custom_object_scope = CustomObjectScope
 
 __all__ = [
     "CustomObjectScope",
+    "LimitError",
+    "LoadError",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
+    "load_limits",
     "load_model",
     "load_weights",
     "register_keras_serializable",

@@ -4,13 +4,23 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import secrets
 import shutil
 import stat
 import tempfile
 import zipfile
 
+from ..core.loading import LoadError
+from ._zip import ZipReader, is_plain_name
+
 METADATA, CONFIG, WEIGHTS, ASSETS = "metadata.json", "config.json", "model.weights.h5", "assets"
+
+# What a `.keras` file may hold: also weights in several files, as Keras writes large ones.
+_MEMBERS = re.compile(
+    r"metadata\.json|config\.json|model\.weights\.(h5|json)|model_\d+\.weights\.h5|assets/.+",
+    re.DOTALL,
+)
 
 # A member without a date, so that equal models give equal bytes.
 MEMBER_DATE = (1980, 1, 1, 0, 0, 0)
@@ -80,6 +90,11 @@ def write_archive(path, metadata, config, write_weights, save_assets):
                 save(folder)
                 for file in sorted(f for f in pathlib.Path(folder).rglob("*") if f.is_file()):
                     name = f"{ASSETS}/{object_path}/{file.relative_to(folder).as_posix()}"
+                    if not is_plain_name(name):
+                        raise ValueError(
+                            f"The file {name!r}, which `save_assets` wrote, needs a name without "
+                            "control characters, backslashes and colons, and of at most 255 bytes."
+                        )
                     with file.open("rb") as source:
                         _add(archive, source, name)
 
@@ -91,89 +106,58 @@ def _add(archive, source, name):
 
 
 class Archive:
-    """A `.keras` file to read from. Members are read by name; none is ever unpacked by a path
-    that the file itself chose.
+    """A `.keras` file to read from. Members are read by name; a file with others than Keras
+    writes is refused.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no zip.
+        LoadError: if it is no zip, or not as Keras writes it.
     """
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
         if not self.path.exists():
             raise FileNotFoundError(f"There is no file '{self.path}'.")
+        self._file = self.path.open("rb")
         try:
-            self._zip = zipfile.ZipFile(self.path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise ValueError(
-                f"'{self.path}' is not a .keras file: it can't be read as a zip ({error}). It may "
-                "be cut short, or of another format under this name."
-            ) from None
+            self._zip = ZipReader(self._file, str(self.path))
+            for name in self._zip.names:
+                if not _MEMBERS.fullmatch(name):
+                    raise LoadError(f"'{self.path}': a .keras file has no member {name!r}.")
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._zip.close()
+        self._file.close()
 
     def json(self, name):
         """The data in a JSON member: a dict."""
-        try:
-            data = json.loads(self._read(name))
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, _Missing):
-                raise
-            raise ValueError(f"'{self.path}': {name} is not JSON: {error}.") from None
-        if not isinstance(data, dict):
-            raise ValueError(
-                f"'{self.path}': {name} should hold a JSON object; it holds a "
-                f"{type(data).__name__}."
-            )
-        return data
+        self._check(name)
+        return self._zip.json(name)
 
-    @contextlib.contextmanager
+    def open(self, name):
+        """Context manager: a member as a file object that can be read from anywhere."""
+        self._check(name)
+        return self._zip.open(name)
+
     def weights(self):
-        """The weights as a file object that can be read from anywhere."""
-        info = self._info(WEIGHTS)
-        with contextlib.ExitStack() as stack:
-            file = stack.enter_context(self._zip.open(info))
-            if info.compress_type != zipfile.ZIP_STORED:
-                # Seeking back in a compressed member would unpack it again from its start.
-                unpacked = stack.enter_context(tempfile.TemporaryFile())
-                shutil.copyfileobj(file, unpacked, 1 << 20)
-                unpacked.seek(0)
-                file = unpacked
-            yield file
+        """Context manager: the weights as a file object that can be read from anywhere."""
+        return self.open(WEIGHTS)
 
     def assets(self, object_path):
         """The files of one object: pairs of plain names (which may have folders) and bytes."""
         prefix = f"{ASSETS}/{object_path}/"
-        for info in self._zip.infolist():
-            name = info.filename.removeprefix(prefix)
-            if info.filename.startswith(prefix) and name and not info.is_dir():
-                parts = name.split("/")
-                if any(p in ("", ".", "..") or "\\" in p or ":" in p for p in parts):
-                    raise ValueError(
-                        f"'{self.path}': the member {info.filename!r} points outside its folder."
-                    )
-                yield name, self._zip.read(info)
+        for name in self._zip.names:
+            if name.startswith(prefix):
+                yield name.removeprefix(prefix), self._zip.read(name)
 
-    def _read(self, name):
-        try:
-            return self._zip.read(self._info(name))
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-            raise ValueError(f"'{self.path}': {name} can't be read: {error}.") from None
-
-    def _info(self, name):
-        try:
-            return self._zip.getinfo(name)
-        except KeyError:
-            held = ", ".join(self._zip.namelist()[:8]) or "nothing"
-            raise _Missing(
+    def _check(self, name):
+        if name not in self._zip.names:
+            held = ", ".join(self._zip.names[:8]) or "nothing"
+            raise LoadError(
                 f"'{self.path}' is not a whole .keras file: {name} is missing. It holds: {held}."
-            ) from None
-
-
-class _Missing(ValueError):
-    """A member that isn't there."""
+            )

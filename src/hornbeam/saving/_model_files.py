@@ -4,10 +4,12 @@ import pathlib
 import tempfile
 
 from ..core import objects
+from ..core.loading import LoadError, loading
 from ..core.messages import expected, shown, unknown_keywords
 from ._archive import CONFIG, WEIGHTS, Archive, write_archive
+from ._hdf5 import WeightsFile
 from ._orbax import Checkpoint, find_checkpoint
-from ._weights import WeightsFile, check_overwrite, read_weights, walk, write_weights
+from ._weights import check_overwrite, read_weights, walk, write_weights
 
 # The release whose format this is; Keras reads the field, and checks nothing.
 FORMAT_VERSION = "3.15.1"
@@ -78,53 +80,57 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """Read a model that `model.save` (of hornbeam or of Keras) wrote.
 
     A file is data: classes and functions are looked up by name among hornbeam's own, the
-    registered ones and `custom_objects`; nothing is imported or run.
+    registered ones and `custom_objects`; nothing is imported or run. What a file may ask for is
+    limited, see `load_limits`.
 
     Args:
         filepath: path of a `.keras` file, or of a folder that `callbacks.OrbaxCheckpoint` wrote:
             of one checkpoint, or of all, for the last one.
         custom_objects: dict from names to your classes and functions that the model uses.
         compile: whether to compile the model as it was.
-        safe_mode: accepted for compatibility: code in files is never run.
+        safe_mode: `False` lets this call run the Python bytecode that Keras writes for a lambda.
+            That code can do anything: only for files whose author you trust.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is no whole `.keras` file, if it names something unknown, or if its
-            weights don't fit its structure.
+        LoadError: if it is no whole `.keras` file, if it names something unknown, asks for too
+            much, or if its weights don't fit its structure.
     """
-    if not str(filepath).endswith(".keras"):
+    name = str(filepath)
+    if not name.endswith(".keras"):
         if (folder := find_checkpoint(filepath)) is None:
-            raise ValueError(
+            raise LoadError(
                 f"'{filepath}' has no known format: load_model reads '.keras' files, and folders "
                 "with Orbax checkpoints."
                 + (" Old whole-model .h5 files are not supported yet." if _is_h5(filepath) else "")
             )
         checkpoint = Checkpoint(folder)
         if checkpoint.about["config"] is None:
-            raise ValueError(
+            raise LoadError(
                 f"'{folder}' holds weights only. Make the model and use its `load_weights`."
             )
-        model = _model_of(checkpoint.about["config"], folder, custom_objects, compile)
-        read_weights(model, checkpoint)
-        return model
+        with loading(str(folder), checkpoint.nbytes):
+            return _load(checkpoint.about["config"], checkpoint, custom_objects, compile, safe_mode)
     with Archive(filepath) as archive:
-        model = _model_of(archive.json(CONFIG), filepath, custom_objects, compile)
-        with archive.weights() as source, WeightsFile(source, f"{filepath}/{WEIGHTS}") as weights:
-            read_weights(model, weights)
-        _load_assets(model, archive)
+        config = archive.json(CONFIG)
+        with (
+            archive.weights() as source,
+            WeightsFile(source, f"{filepath}/{WEIGHTS}") as weights,
+            loading(name, weights.nbytes),
+        ):
+            model = _load(config, weights, custom_objects, compile, safe_mode)
+            _load_assets(model, archive)
     return model
 
 
-def _model_of(config, name, custom_objects, compile):
-    """The model that a config describes, without its weights."""
+def _load(config, weights, custom_objects, compile, safe_mode):
+    """The model that a config describes, with its weights."""
     if not compile:
         config.pop("compile_config", None)
-    try:
-        model = objects.deserialize(config, custom_objects)
-    except RecursionError:
-        raise ValueError(f"'{name}': {CONFIG} is nested too deeply.") from None
+    model = objects.deserialize(config, custom_objects, safe_mode)
     if not hasattr(model, "load_own_variables"):
-        raise ValueError(f"'{name}': {CONFIG} describes no model, but {shown(model)}.")
+        raise LoadError(f"{CONFIG} describes no model, but {shown(model)}.")
+    read_weights(model, weights, fresh=True)
     return model
 
 

@@ -4,15 +4,21 @@ A checkpoint has two items: `weights`, a tree of arrays with the paths that a we
 `about`, JSON with the model's structure and what is known of its training.
 """
 
+import math
 import pathlib
 from typing import Any
 
+import jax
 import numpy as np
 
+from ..core.loading import SLACK, LoadError, check_limit, limits, loading
 from ..core.messages import missing_package
 from ..core.variable import Variable
+from ._json import parse_json
+from ._zip import is_plain_name
 
 _WEIGHTS, _ABOUT = "weights", "about"
+_JSON = {"_METADATA", "_CHECKPOINT_METADATA", "metadata"}
 _COMMITTED = "_CHECKPOINT_METADATA"  # Orbax gives a folder its name when all is in it
 
 
@@ -94,21 +100,26 @@ class Checkpoint:
     """A checkpoint that is read: `about`, and weights as a `WeightsFile` gives them.
 
     Raises:
-        ValueError: if the checkpoint was written by something else.
+        LoadError: if the checkpoint was written by something else, or is broken.
     """
 
     def __init__(self, path):
         ocp = orbax("Loading an Orbax checkpoint")
-        self.name, self.groups = str(path), {}
+        self.name, self.groups, self.nbytes = str(path), {}, 0
         if not (path / _WEIGHTS).is_dir() or not (path / _ABOUT).is_dir():
             held = ", ".join(sorted(p.name for p in path.iterdir() if p.is_dir())) or "nothing"
-            raise ValueError(
+            raise LoadError(
                 f"'{path}' is not a checkpoint of hornbeam's OrbaxCheckpoint, which has the items "
                 f"'{_WEIGHTS}' and '{_ABOUT}'; it holds {held}."
             )
+        held = _check_files(path)
         handlers = {_WEIGHTS: ocp.PyTreeCheckpointHandler(), _ABOUT: ocp.JsonCheckpointHandler()}
-        with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers)) as reader:
+        with (
+            loading(self.name),
+            ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers)) as reader,
+        ):
             tree = reader.metadata(path).item_metadata[_WEIGHTS].tree
+            self._check_arrays(tree, held)
             on_host = ocp.args.PyTreeRestore(
                 restore_args=_mapped(tree, ocp.RestoreArgs(np.ndarray))
             )
@@ -117,16 +128,46 @@ class Checkpoint:
         self.about = restored[_ABOUT]
         self._collect(restored[_WEIGHTS], ())
 
+    def _check_arrays(self, tree, held):
+        """The arrays that the checkpoint says it has are not much larger than its files."""
+        nbytes = sum(math.prod(x.shape) * np.dtype(x.dtype).itemsize for x in jax.tree.leaves(tree))
+        most = max(SLACK, limits().unpacked_ratio * held)
+        check_limit(f"'{self.name}' unpacks to … bytes", nbytes, "unpacked_ratio", most)
+
     def _collect(self, tree, path):
         for key, value in tree.items():
             if isinstance(value, dict):
                 self._collect(value, (*path, key))
             else:
                 self.groups.setdefault("/".join(path), {})[key] = value
+                self.nbytes += value.nbytes
 
     def read(self, group):
         """The arrays of a group: `{name: array}`."""
         return dict(self.groups.get(group, {}))
+
+
+def _check_files(path):
+    """An error unless there are only usual files in a folder; returns how many bytes they have."""
+    held = 0
+    for number, file in enumerate(path.rglob("*")):
+        check_limit(f"'{path}' has … files or more", number + 1, "members")
+        if file.is_symlink() or not (file.is_file() or file.is_dir()):
+            raise LoadError(f"'{path}': {file.relative_to(path)} is a link, or no usual file.")
+        held += 0 if file.is_dir() else file.stat().st_size
+        if file.name in _JSON:
+            found = parse_json(file.read_bytes(), f"'{path}': {file.relative_to(path)}")
+            _check_keys(found.get("tree_metadata") or {}, path)
+    return held
+
+
+def _check_keys(tree, path):
+    """An error if a name in a checkpoint's tree could lead Orbax out of its folder."""
+    with loading(str(path)):
+        for entry in tree.values():
+            for part in entry["key_metadata"]:
+                if not is_plain_name(str(part["key"])) or "/" in str(part["key"]):
+                    raise LoadError(f"the name {part['key']!r} points outside the folder.")
 
 
 def _mapped(tree, value):

@@ -13,7 +13,9 @@ import jax
 import numpy as np
 
 from ..core import dtypes
+from ..core.loading import LoadError
 from ._archive import MEMBER_DATE, atomic_write
+from ._zip import ZipReader
 
 _FORMAT = "hornbeam training snapshot 1"
 _STRUCTURE = "snapshot.json"
@@ -46,19 +48,19 @@ def read_snapshot(path):
     """What `write_snapshot` wrote, with NumPy arrays.
 
     Raises:
-        ValueError: if the file isn't whole, or something else.
+        LoadError: if the file isn't whole, or something else.
     """
     path = pathlib.Path(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            structure = json.loads(archive.read(_STRUCTURE))
-            if not isinstance(structure, dict) or structure.get("format") != _FORMAT:
-                raise ValueError("it has another format")
+    with path.open("rb") as file:
+        try:
+            archive = ZipReader(file, str(path))
+            structure = archive.json(_STRUCTURE)
+            if structure.get("format") != _FORMAT:
+                raise LoadError("it has another format")
             return _decode(structure["data"], archive)
-    except FileNotFoundError:
-        raise
-    except (zipfile.BadZipFile, OSError, EOFError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"'{path}' is not a whole snapshot of a training: {error}.") from None
+        except Exception as error:
+            text = f"'{path}' is not a whole snapshot of a training: {error}."
+            raise LoadError(text) from None
 
 
 def _encode(x, arrays, where):
@@ -96,10 +98,10 @@ def _decode(x, archive):
     if kind == "dict":
         return {_decode(k, archive): _decode(v, archive) for k, v in value}
     if kind != "array":
-        raise ValueError(f"it has a part of the unknown kind {kind!r}")
+        raise LoadError(f"it has a part of the unknown kind {kind!r}")
     number, dtype, shape = value
     dtype = dtypes.numpy_dtype(dtype)
-    info = archive.getinfo(str(number))
-    if info.file_size != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"array {number} has {info.file_size} bytes, which isn't its shape's size")
-    return np.frombuffer(archive.read(info), dtype).reshape(shape)
+    size = archive.size(str(number))
+    if size != math.prod(shape) * dtype.itemsize:
+        raise LoadError(f"array {number} has {size} bytes, which isn't its shape's size")
+    return np.frombuffer(archive.read(str(number)), dtype).reshape(shape)

@@ -8,15 +8,16 @@ import contextlib
 import os
 import warnings
 
-import ml_dtypes  # JAX's own number types, as NumPy types
 import numpy as np
 
 from ..core import objects
+from ..core.loading import LoadError, loading
 from ..core.messages import unknown_keywords
 from ..core.naming import to_snake_case
 from ..core.scope import enter
 from ..core.variable import Variable
 from ._archive import Archive, atomic_write
+from ._hdf5 import WeightsFile, add_checksum
 from ._orbax import Checkpoint, find_checkpoint
 
 # Instance attributes that lead to layers, but not as parts of what the file describes.
@@ -119,126 +120,81 @@ def _write(group, key, value):
 
 # Reading -----------------------------------------------------------------------------------------
 
-
-class WeightsFile:
-    """An HDF5 file of weights, opened to read: `groups` is `{path: {name: dataset}}`.
-
-    Raises:
-        ValueError: if it is no HDF5 file, or points to data outside itself.
-    """
-
-    def __init__(self, file, name):
-        import h5py
-
-        self._h5py, self.name, self.groups = h5py, name, {}
-        try:
-            self._root = h5py.File(file, "r")
-        except OSError as error:
-            raise ValueError(
-                f"'{name}' holds no weights: it can't be read as HDF5: {error}."
-            ) from None
-        try:
-            self._collect(self._root, "", ())
-        except Exception:
-            self._root.close()
-            raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self._root.close()
-
-    def _collect(self, group, path, parents):
-        address = self._h5py.h5o.get_info(group.id).addr
-        if address in parents:
-            raise ValueError(f"'{self.name}': the group '{path}' contains itself.")
-        for key in group:
-            inner = f"{path}/{key}" if path else key
-            # Links may point to other files on this disk; nothing that saves weights makes them.
-            if not isinstance(group.get(key, getlink=True), self._h5py.HardLink):
-                raise ValueError(f"'{self.name}': '{inner}' is a link; weights have none.")
-            item = group[key]
-            if isinstance(item, self._h5py.Group):
-                self._collect(item, inner, (*parents, address))
-            elif isinstance(item, self._h5py.Dataset):
-                self._check(item, inner)
-                self.groups.setdefault(path, {})[key] = item
-
-    def _check(self, dataset, path):
-        if dataset.is_virtual or dataset.external:
-            raise ValueError(f"'{self.name}': '{path}' takes its data from another file.")
-        stored = dataset.id.get_storage_size()
-        if dataset.nbytes > max(200 * stored, 1 << 20):
-            raise ValueError(
-                f"'{self.name}': '{path}' claims {dataset.nbytes} bytes, of which the file holds "
-                f"{stored}."
-            )
-
-    def read(self, group):
-        """The arrays of a group: `{name: array}`."""
-        return {k: self._array(d) for k, d in self.groups.get(group, {}).items()}
-
-    def _array(self, dataset):
-        value = dataset[()]
-        if dataset.dtype.kind == "V" and dataset.dtype.names is None:
-            name = str(dataset.attrs.get("dtype"))
-            if not hasattr(ml_dtypes, name):
-                raise ValueError(
-                    f"'{self.name}': '{dataset.name}' has no known number type: {name!r}."
-                )
-            value = value.view(np.dtype(getattr(ml_dtypes, name)))
-        return value
+# Files of up to so many bytes are read once, and all is kept until it is known to fit.
+_HELD = 256 << 20
 
 
-def read_weights(model, file, skip_mismatch=False):
+def read_weights(model, file, skip_mismatch=False, fresh=False):
     """Assign everything that a `WeightsFile` holds to the variables of a model.
+
+    A large file is read twice, one object after the other: first to see whether all of it fits and
+    is whole, then to assign it. So it takes little memory beside the model's.
 
     Args:
         model: the model.
         file: the `WeightsFile`.
         skip_mismatch: whether to leave out, with a warning, what doesn't fit.
+        fresh: whether nothing is lost when only a part is assigned, since the model is new.
 
     Raises:
         ValueError: listing all that doesn't fit; nothing is changed then.
     """
     found = walk(model)
     if file.groups and not model.built and not model.weights:
-        raise ValueError(
+        raise LoadError(
             f"Model '{model.name}' is not built yet, so it has no variables to load the weights "
             f"of '{file.name}' into. Call it on some data first, or `model.build(input_shape)`."
         )
-    _build_optimizers(found, file)
-    report = _Report(model, file)
-    values = {}  # what load_own_variables assigns, until all is known to fit
+    report, values = _Report(model, file), {}
+    held = file.nbytes <= _HELD
+    # Optimizers come last: they are built only when all else fits.
+    found.sort(key=lambda pair: _is_optimizer(pair[1]))
     for path, obj in found:
+        if _is_optimizer(obj) and not report.fits and not skip_mismatch:
+            break
+        _build_optimizer(path, obj, dict(found), file)
         group = f"{path}/vars" if path else "vars"
         report.used.add(group)
-        written = {}
+        written = {} if held else _Forgetful()
         try:
-            with enter(values=collections.ChainMap(written, values)):
+            with enter(values=None if fresh else collections.ChainMap(written, values)):
                 _load_own(obj, file.read(group))
+        except LoadError:
+            raise
         except Exception as error:
             report.add(group, obj, error)
         else:
             values.update(written)
     report.finish(skip_mismatch)
-    for variable, value in values.items():
-        variable.assign(value)
+    if fresh:
+        return
+    if held:
+        for variable, value in values.items():
+            variable.assign(value)
+        return
+    for path, obj in found:
+        group = f"{path}/vars" if path else "vars"
+        if group not in report.differing:
+            _load_own(obj, file.read(group))
+
+
+class _Forgetful(dict):
+    """Values of variables, of which none is kept: each reads as it was before."""
+
+    def __setitem__(self, variable, value):
+        pass
 
 
 def _is_optimizer(obj):
     return hasattr(obj, "iterations")
 
 
-def _build_optimizers(found, file):
-    """Make the slots of optimizers whose state in the file has some."""
-    by_path = dict(found)
-    for path, obj in found:
+def _build_optimizer(path, obj, by_path, file):
+    """Make the slots of an optimizer whose state in the file has some."""
+    if _is_optimizer(obj) and not obj.built:
         held = len(file.groups.get(f"{path}/vars", ()))
-        if _is_optimizer(obj) and not obj.built and held > len(obj.variables):
-            owner = by_path[path.rpartition("/")[0]]
-            obj.build(owner.trainable_variables)
+        if held > len(obj.variables):
+            obj.build(by_path[path.rpartition("/")[0]].trainable_variables)
 
 
 def _load_own(obj, store):
@@ -271,10 +227,17 @@ class _Report:
     def __init__(self, model, file):
         self.model, self.file = model, file
         self.used = set()  # groups that belong to something in the model
+        self.differing = set()  # those that their objects couldn't load
         self.file_only, self.model_only, self.differ, self.optimizers = [], [], [], []
+
+    @property
+    def fits(self):
+        """Whether every object could load its group so far."""
+        return not (self.file_only or self.model_only or self.differ)
 
     def add(self, group, obj, error):
         """Note that an object couldn't load its group."""
+        self.differing.add(group)
         if _is_optimizer(obj):
             self.optimizers.append(f"'{obj.name}': {error}")
             return
@@ -319,7 +282,7 @@ class _Report:
         if skip_mismatch:
             warnings.warn(f"Skipped what differs between {where}.\n{details}", stacklevel=4)
             return
-        raise ValueError(
+        raise LoadError(
             f"{where} don't fit together; nothing was changed.\n{details}\n"
             "To load what fits, pass skip_mismatch=True to load_weights."
         )
@@ -378,6 +341,7 @@ def save_weights(model, filepath, overwrite=True, max_shard_size=None, **kwargs)
     check_overwrite(filepath, overwrite)
     with atomic_write(filepath) as temporary:
         write_weights(model, temporary)
+        add_checksum(temporary)
 
 
 def check_overwrite(filepath, overwrite):
@@ -402,8 +366,8 @@ def load_weights(model, filepath, skip_mismatch=False, **kwargs):
         skip_mismatch: whether to load what fits, and warn of the rest.
 
     Raises:
-        ValueError: if the file and the model don't fit together, listing both sides; nothing is
-            changed then.
+        LoadError: if the file isn't whole, or the file and the model don't fit together, listing
+            both sides; nothing is changed then.
     """
     if kwargs:
         if "by_name" in kwargs:
@@ -412,7 +376,7 @@ def load_weights(model, filepath, skip_mismatch=False, **kwargs):
                 "skip_mismatch=True loads what fits."
             )
         raise unknown_keywords("load_weights", kwargs, ("skip_mismatch",))
-    with open_weights(filepath) as file:
+    with open_weights(filepath) as file, loading(str(filepath), file.nbytes):
         read_weights(model, file, skip_mismatch)
 
 
@@ -429,7 +393,7 @@ def open_weights(filepath):
             yield Checkpoint(folder)
             return
         else:
-            raise ValueError(
+            raise LoadError(
                 f"'{name}' has no known format: weights come from '.weights.h5' and '.keras' "
                 "files, and from folders with Orbax checkpoints."
                 + (" Old whole-model .h5 files are not supported yet." if "h5" in name else "")

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from ..callbacks import BackupAndRestore
+from ..core.loading import LoadError, loading
 from ..core.messages import expected
 from .interrupts import uninterrupted
 from .state import array_of, copy_of
@@ -69,7 +70,8 @@ class Snapshots:
         self.epoch = initial_epoch
         if self.backup is None or (snapshot := self.backup.load()) is None:
             return initial_epoch, 0
-        self._check(snapshot)
+        with loading():
+            self._check(snapshot)
         self._snapshot, self.epoch = snapshot, snapshot["epoch"]
         return snapshot["epoch"], snapshot["step"]
 
@@ -78,6 +80,7 @@ class Snapshots:
         mine, its = self._described(), snapshot["of"]
         differing = [name for name in mine if mine[name] != its.get(name)]
         if not differing:
+            self._check_values(snapshot)
             return
         name = differing[0]
         if name == "variables":
@@ -86,7 +89,20 @@ class Snapshots:
             what = f"its variables differ, {b} there and {a} here"
         else:
             what = f"{name} is {its.get(name)} there and {mine[name]} here"
-        raise ValueError(_MSG_OTHER.format(folder=self.backup.backup_dir, what=what))
+        raise LoadError(_MSG_OTHER.format(folder=self.backup.backup_dir, what=what))
+
+    def _check_values(self, snapshot):
+        """Everything in it can be restored: half of it would be worse than nothing."""
+        for variable, value in zip(self.variables, snapshot["values"], strict=True):
+            variable.check_value(value)
+        self.callbacks.check_state(snapshot["callbacks"])
+        np.random.RandomState().set_state(snapshot["numpy"])
+        random.Random().setstate(snapshot["python"])
+        if not isinstance(snapshot["logs"], dict):
+            raise LoadError(expected("A snapshot's logs", "a dict", snapshot["logs"]))
+        for name in ("epoch", "step"):
+            if not isinstance(snapshot[name], int) or snapshot[name] < 0:
+                raise LoadError(expected(f"A snapshot's {name}", "a number", snapshot[name]))
 
     def _described(self):
         return {
@@ -109,7 +125,7 @@ class Snapshots:
         for variable, value in zip(self.variables, snapshot["values"], strict=True):
             variable.assign(value)
         self.callbacks.set_state(snapshot["callbacks"])
-        self.model.stop_training = snapshot["stop_training"]
+        self.model.stop_training = bool(snapshot["stop_training"])
         self.logs = snapshot["logs"]
         np.random.set_state(snapshot["numpy"])
         random.setstate(snapshot["python"])
