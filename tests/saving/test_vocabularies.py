@@ -47,7 +47,7 @@ def of_texts(layer):
 
 def test_layout_is_that_of_keras(tmp_path):
     theirs = zipfile.ZipFile(GOLDEN / "tf_idf_keras_tf.keras")
-    model, (texts,), outputs = golden("tf_idf_keras_tf")
+    model, (texts,), _ = golden("tf_idf_keras_tf")
     model.save(tmp_path / "m.keras")
     ours = zipfile.ZipFile(tmp_path / "m.keras")
     assert sorted(ours.namelist()) == sorted(theirs.namelist())
@@ -129,7 +129,7 @@ def test_vocabulary_file_is_read_by_its_caller_only(tmp_path):
     path.write_text("1\n2\n")
     assert L.IntegerLookup(vocabulary=path).get_vocabulary() == [-1, 1, 2]
     path.write_text("1\nb\n")
-    with pytest.raises(ValueError, match="an integer in each line.*'b'"):
+    with pytest.raises(ValueError, match=r"an integer in each line.*'b'"):
         L.IntegerLookup(vocabulary=path)
     with pytest.raises(ValueError, match="no vocabulary file"):
         L.StringLookup(vocabulary=tmp_path / "none.txt")
@@ -148,7 +148,7 @@ def test_damaged_vocabularies(tmp_path):
     source = GOLDEN / "tf_idf_keras_tf.keras"
     is_asset = lambda name: name.startswith("assets/")
     longer = lambda name, data: data + b"\nmore" if is_asset(name) else data
-    with pytest.raises(ValueError, match="tokens and .* idf_weights"):
+    with pytest.raises(ValueError, match=r"tokens and .* idf_weights"):
         keras.saving.load_model(changed(source, tmp_path / "longer.keras", longer))
     twice = lambda name, data: data + b"\n" + data.split(b"\n")[1] if is_asset(name) else data
     with pytest.raises(ValueError, match="tokens twice"):
