@@ -621,9 +621,9 @@ class StringLookup(IndexLookup):
         return to_text(line)
 
     def as_arrow(self, pa):
-        """The tokens as an array of pyarrow's."""
+        """The tokens, each with a space after it, as an array of pyarrow's."""
         if self._arrow is None:
-            self._arrow = pa.array(self._tokens, pa.binary())
+            self._arrow = pa.array([token + b" " for token in self._tokens], pa.binary())
         return self._arrow
 
     def _use(self, tokens, weights):

@@ -76,15 +76,20 @@ def padded_rows(flat, lengths, width=None):
         lengths: the length of each row in it.
         width: size of the result's rows, by default that of the longest.
     """
-    width = int(lengths.max(initial=0)) if width is None else width
+    longest = int(lengths.max(initial=0))
+    width = longest if width is None else width
     matrix = np.zeros((len(lengths), width), flat.dtype)
-    ends = np.cumsum(lengths)
-    if len(flat) == len(lengths) * width and (lengths == width).all():
-        return flat.reshape(matrix.shape)
-    row_starts = np.arange(len(lengths)) * width
-    target = np.arange(len(flat)) + np.repeat(row_starts - (ends - lengths), lengths)
-    if lengths.max(initial=0) > width:
-        kept = target < np.repeat(row_starts + width, lengths)
-        flat, target = flat[kept], target[kept]
+    if not matrix.size or not len(flat):
+        return matrix
+    # Where each element goes: one further than that before it, and at the start of a row by what
+    # the row before leaves free (or has too much of).
+    starts = np.cumsum(lengths) - lengths
+    steps = np.ones(len(flat) + 1, np.int64)
+    steps[0] = 0
+    np.add.at(steps, starts[1:], width - lengths[:-1])
+    target = np.cumsum(steps[:-1])
+    if longest > width:
+        inside = np.arange(len(flat)) - np.repeat(starts, lengths) < width
+        flat, target = flat[inside], target[inside]
     matrix.reshape(-1)[target] = flat
     return matrix

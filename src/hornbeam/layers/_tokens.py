@@ -55,9 +55,7 @@ class Tokenizer:
         if separator is None:
             rows = [self._cut(self._translated(text)) for text in data]
             flat, lengths = _chained(rows)
-        elif self.split == "whitespace":
-            flat, lengths = _parted(_words(self._translated(data), separator), separator)
-        elif self.split == "character":
+        elif self.split in ("whitespace", "character"):
             flat, lengths = _parted(self._cut(self._translated(data)), separator)
         else:
             flat, lengths = _chained(map(self._cut, self._translated(data).split(separator)))
@@ -105,9 +103,10 @@ class Tokenizer:
             if separator is not None:
                 data = self._translated(data)
                 large = len(texts) >= _ROWS_FOR_ARROW and len(data) < _BYTES_FOR_ARROW
-                if large and importlib.util.find_spec("pyarrow"):
-                    return _by_arrow(data, separator, vocabulary)
-                return _by_dict(data, separator, vocabulary, len(texts))
+                look_up = _by_arrow if large and importlib.util.find_spec("pyarrow") else _by_dict
+                numbers, ends = look_up(data, separator, vocabulary)
+                lengths = _lengths(ends, len(numbers))[: len(texts)]
+                return np.delete(numbers, ends), lengths
         tokens, lengths = self.tokens(texts)
         return vocabulary.numbers_of(tokens), lengths
 
@@ -127,7 +126,7 @@ class Tokenizer:
         return data.translate(*STANDARDIZE[name])
 
     def _joined(self, texts, taken=lambda separator: False):
-        """The texts in one string of bytes, and what parts them.
+        """The texts in one string of bytes, and what parts them: a token of its own.
 
         If they hold all that could part them: the texts as bytes, and `None`.
 
@@ -135,26 +134,21 @@ class Tokenizer:
             texts: list of strings.
             taken: function that tells whether a separator can't be used.
         """
-        first = _SEPARATORS[0]
+        first, space = _SEPARATORS[0], b" " if self.split == "whitespace" else b""
         try:
-            data = first.decode().join(texts).encode()
+            data = (space + first + space).decode().join(texts).encode()
         except (TypeError, UnicodeEncodeError):  # not all are plain `str`
             texts = to_bytes(texts, self.owner, self.encoding)
             texts = [b"" if text is None else text for text in texts]
-            data = first.join(texts)
+            data = (space + first + space).join(texts)
         if data.count(first) < max(len(texts), 1) and not taken(first):
             return data, first
         texts = [text.encode() if isinstance(text, str) else text for text in texts]
         data = b"".join(texts)
         for separator in _SEPARATORS[1:]:
             if separator not in data and not taken(separator):
-                return separator.join(texts), separator
+                return (space + separator + space).join(texts), separator
         return texts, None
-
-
-def _words(data, separator):
-    """The words in a string, the separators among them."""
-    return data.replace(separator, b" " + separator + b" ").split()
 
 
 def _chained(rows):
@@ -176,33 +170,32 @@ def _lengths(ends, count):
     return np.diff(np.asarray(ends, np.int64), prepend=-1, append=count) - 1
 
 
-def _by_dict(data, separator, vocabulary, rows):
-    tokens = _words(data, separator)
-    numbers = vocabulary.numbers_of(tokens)
+def _by_dict(data, separator, vocabulary):
+    """The numbers of all words in a string, and where those of separators are."""
+    words = data.split()
+    numbers = vocabulary.numbers_of(words)
     # Separators are not in the vocabulary, so they are looked for among few.
     unknown = np.flatnonzero(numbers == vocabulary.number_of_unknown).tolist()
-    ends = [i for i in unknown if tokens[i] == separator]
-    return np.delete(numbers, ends), _lengths(ends, len(tokens))[:rows]
+    return numbers, [i for i in unknown if words[i] == separator]
 
 
 def _by_arrow(data, separator, vocabulary):
+    """The same without an object for each word: they are slices of `data`, each up to a space."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    # A gap at either end, so that each token has two.
-    data = b" " + data.translate(_SPACED) + b" "
+    data = data.translate(_SPACED) + b" "
     codes = np.frombuffer(data, np.uint8)
-    ends = codes == separator[0]
-    is_gap = ends | (codes == _SPACE[-1])
-    edges = np.flatnonzero(is_gap[1:] != is_gap[:-1])
-    starts, stops = edges[::2], edges[1::2]
-    offsets = np.zeros(len(starts) + 1, np.int32)
-    np.cumsum(stops - starts, out=offsets[1:])
-    letters = data.translate(None, b" " + separator)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(letters)]
-    tokens = pa.Array.from_buffers(pa.binary(), len(starts), buffers)
-    found = pc.fill_null(pc.index_in(tokens, vocabulary.as_arrow(pa)), -1)
-    before = np.searchsorted(starts, np.flatnonzero(ends))
-    lengths = np.diff(before, prepend=0, append=len(starts))
-    # Unknown tokens have the number before those of the vocabulary.
-    return found.to_numpy() + np.int32(vocabulary.number_of_unknown + 1), lengths
+    stops = np.flatnonzero(codes == _SPACE[-1])
+    offsets = np.zeros(len(stops) + 1, np.int32)
+    np.add(stops, 1, out=offsets[1:], casting="unsafe")
+    words = pa.Array.from_buffers(
+        pa.binary(), len(stops), [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+    )
+    found = pc.fill_null(pc.index_in(words, vocabulary.as_arrow(pa)), -1)
+    # Unknown words have the number before those of the vocabulary.
+    numbers = found.to_numpy() + np.int32(vocabulary.number_of_unknown + 1)
+    starts, is_word = offsets[:-1], np.diff(offsets) > 1
+    if not is_word.all():  # spaces after each other
+        numbers, starts = numbers[is_word], starts[is_word]
+    return numbers, np.flatnonzero(codes[starts] == separator[0])
