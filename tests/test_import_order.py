@@ -44,8 +44,10 @@ SIDEWAYS = {
 # Optional or slow to import: these alone may be imported inside a function.
 LATE = {"h5py", "rich", "tensorboardX", "matplotlib", "sklearn", "IPython", "optax", "pandas"}
 LATE |= {
+    "PIL",
     "flax",
     "orbax",
+    "soundfile",
     "tensorflow",
     "jax.experimental",
 }  # the last for jax2tf, which needs TensorFlow
