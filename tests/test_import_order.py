@@ -44,8 +44,12 @@ SIDEWAYS = {
 # Optional or slow to import: these alone may be imported inside a function.
 LATE = {"h5py", "rich", "tensorboardX", "matplotlib", "sklearn", "IPython", "optax", "pandas"}
 LATE |= {
+    "PIL",
     "flax",
     "orbax",
+    "pyarrow",
+    "safetensors",
+    "soundfile",
     "tensorflow",
     "jax.experimental",
 }  # the last for jax2tf, which needs TensorFlow

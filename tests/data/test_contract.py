@@ -2,8 +2,11 @@
 length, seek, state, shards, training, and an error when there is nothing."""
 
 import dataclasses
+import functools
 import gc
 import json
+import pathlib
+import tempfile
 import threading
 import time
 import warnings
@@ -18,7 +21,7 @@ import pytest
 import hornbeam as keras
 from helpers import BatchesByNumber
 from hornbeam import layers
-from hornbeam.data import source_of
+from hornbeam.data import Dataset, source_of
 
 N, SIZE, CLASSES = 22, 8, 3  # three batches, the last of 6 rows
 X = np.random.default_rng(0).normal(size=(N, 3)).astype("float32")
@@ -182,6 +185,41 @@ def numbered(**kwargs):
     return lambda n: (BatchesByNumber([*parts(n)], **kwargs),)
 
 
+def dataset(n):
+    """Rows by number, in batches."""
+    fetch = lambda numbers: tuple(a[numbers] for a in (X, Y, W))
+    return Dataset.of_rows(n, fetch, SIZE)
+
+
+def changed_dataset(n):
+    ds = dataset(n).map(lambda x, y, w: (-x, y, w)).cache().unbatch().batch(SIZE)
+    return (ds.map(lambda x, y, w: (-x, y, w)).prefetch(2),)
+
+
+FOLDER = tempfile.TemporaryDirectory(prefix="hornbeam-")  # removed when the process ends
+
+
+@functools.cache
+def text_files(n):
+    folder = pathlib.Path(FOLDER.name, str(n))
+    folder.mkdir()
+    for i in range(n):
+        folder.joinpath(f"{i:02}.txt").write_text(" ".join(map(str, [*X[i].tolist(), Y[i], W[i]])))
+    return folder
+
+
+def numbers_in(texts):
+    table = np.array([text.split() for text in texts])
+    return table[:, :3].astype("f4"), table[:, 3].astype("i4"), table[:, 4].astype("f4")
+
+
+def read_dataset(n):
+    ds = keras.utils.text_dataset_from_directory(
+        text_files(n), labels=None, batch_size=SIZE, shuffle=False, verbose=False
+    )
+    return (ds.map(numbers_in, num_parallel_calls=3),)
+
+
 @dataclasses.dataclass
 class Row:
     """A kind of data: its maker, a function from a number of rows to arguments of `source_of`."""
@@ -236,6 +274,9 @@ SOURCES = {
     "generator": Row(lambda n: (parts(n),), batches=None, seeks=False, once=True),
     "iterator": Row(lambda n: (iter([*parts(n)]),), batches=None, seeks=False, once=True),
     "loader": Row(lambda n: (Loader(n),), seeks=False),
+    "Dataset": Row(lambda n: (dataset(n),)),
+    "Dataset, changed": Row(changed_dataset),
+    "Dataset of files": Row(read_dataset, nothing="There are no text files in"),
     "PyDataset": Row(numbered()),
     "PyDataset with threads": Row(numbered(workers=3, max_queue_size=1)),
     "PyDataset with processes": Row(numbered(workers=1, use_multiprocessing=True)),
@@ -407,7 +448,10 @@ def test_shuffled_passes(row, make):
         by_first = lambda a: a[np.argsort(a[:, 0])]
         found = np.concatenate(found)
         np.testing.assert_array_equal(by_first(found), by_first(np.concatenate(WHOLE)))
-    shuffles = row.rows or isinstance(row.make(N)[0], keras.utils.PyDataset)
+    data = row.make(N)[0]
+    shuffles = row.rows or (
+        isinstance(data, keras.utils.PyDataset) and not isinstance(data, Dataset)
+    )
     if not shuffles:
         assert_same(passes[1], WHOLE)
         return

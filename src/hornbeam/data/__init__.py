@@ -16,21 +16,35 @@
   process. It includes what the order of shuffled passes is drawn from.
 
 There are two kinds. A `RowSource` has rows by number: arrays, tables, sparse matrices, data sets
-of rows. A `BatchSource` reads whole batches: generators, loaders, a `PyDataset`. What belongs to
+of rows. A `BatchSource` reads whole batches: generators, loaders, a `PyDataset`; also a `Dataset`,
+which is what the functions that read files return. What belongs to
 other packages is in `_foreign.py`, and [docs/data.md](../../../docs/data.md) is for users.
 """
 
 from ._arrays import Form, are_names, pack, unpack
 from ._batches import BatchSource
+from ._dataset import Dataset
 from ._foreign import columns_of
 from ._host import host_batches, host_tables, is_text, place, to_host
+from ._images import (
+    array_to_img,
+    image_dataset_from_directory,
+    img_to_array,
+    load_img,
+    save_img,
+    smart_resize,
+)
 from ._pydataset import PyDataset
 from ._rows import RowSource
+from ._sounds import audio_dataset_from_directory
 from ._source import Source
 from ._source_of import source_of, split_source, stands_alone
+from ._texts import text_dataset_from_directory
+from ._windows import split_dataset, timeseries_dataset_from_array
 
 __all__ = [
     "BatchSource",
+    "Dataset",
     "Form",
     "PyDataset",
     "RowSource",
@@ -42,9 +56,19 @@ __all__ = [
     "is_text",
     "pack",
     "place",
+    "array_to_img",
+    "audio_dataset_from_directory",
+    "image_dataset_from_directory",
+    "img_to_array",
+    "load_img",
+    "save_img",
+    "smart_resize",
     "source_of",
+    "split_dataset",
     "split_source",
     "stands_alone",
     "to_host",
+    "text_dataset_from_directory",
+    "timeseries_dataset_from_array",
     "unpack",
 ]

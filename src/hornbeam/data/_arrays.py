@@ -178,7 +178,7 @@ def _from_table(columns, name, wanted, raw) -> Any:
     return np.stack(values, axis=-1) if values else None
 
 
-def _is_data(x, raw):
+def _is_data(x, raw=False):
     """Whether a list is one array written out, such as `[[1, 2], [3, 4]]`."""
     while isinstance(x, (list, tuple)):
         if not x:

@@ -147,7 +147,10 @@ class Workers:
     def batches(self, start):
         """An iterator over the batches of a pass from number `start` on."""
         n = self._dataset.num_batches
-        numbers = itertools.count(start) if n is None else self._order(n)[start:].tolist()
+        return self.made(itertools.count(start) if n is None else self._order(n)[start:].tolist())
+
+    def made(self, numbers):
+        """An iterator over the batches of these numbers."""
         if self._dataset.workers > 1 or self._dataset.use_multiprocessing:
             return self._ahead(numbers)
         return (self._dataset[number] for number in numbers)

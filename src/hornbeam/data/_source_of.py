@@ -3,6 +3,7 @@
 from ..core.messages import expected
 from ._arrays import NAMES, Form, are_names
 from ._batches import BatchSource, yields_batches
+from ._dataset import Dataset, DatasetSource
 from ._foreign import batched, columns_of, refused, rows_of
 from ._rows import RowSource, as_rows
 
@@ -44,6 +45,8 @@ def source_of(
                 f"{names[0]} yields whole batches (it is a {type(x).__name__}), so {name} should "
                 "be in them: let it yield (x, y) or (x, y, sample_weight)."
             )
+    if isinstance(x, Dataset):
+        return DatasetSource(x, names[0], form)
     return BatchSource(x, shuffle, names[0], form)
 
 

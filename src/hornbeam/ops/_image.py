@@ -174,7 +174,7 @@ def _float_colours(images, data_format, function):
 # Sizes -------------------------------------------------------------------------------------------
 
 # Weight of a pixel at some distance, up to a radius. The cubic is that of Keys (1981), a = -1/2.
-_KERNELS = {
+KERNELS = {
     "bilinear": (1, lambda x: 1 - x),
     "bicubic": (
         2,
@@ -225,7 +225,7 @@ def resize(
     Array([0.  , 0.25, 0.75, 1.  ], dtype=float32)
     """
     x, (height, width, _) = layout(images, data_format)
-    one_of("interpolation", interpolation, ("nearest", *_KERNELS))
+    one_of("interpolation", interpolation, ("nearest", *KERNELS))
     one_of("fill_mode", fill_mode, ("constant",))
     if np.shape(size) != (2,) or min(size) < 1:
         raise ValueError(expected("size", "two ints of at least 1, (height, width)", size))
@@ -238,15 +238,22 @@ def resize(
         )
     if crop_to_aspect_ratio or pad_to_aspect_ratio:
         old = x.shape[height], x.shape[width]
-        # Each side as the other one and the proportions want it.
-        new = old[1] * size[0] // size[1], old[0] * size[1] // size[0]
-        if crop_to_aspect_ratio:
-            removed = [max(m - max(n, 1), 0) for m, n in zip(old, new)]
-            margins = [(-(r // 2), r // 2 - r) for r in removed]
-        else:
-            margins = [(max(n - m, 0) // 2,) * 2 for m, n in zip(old, new)]
+        margins = margins_to_proportions(old, size, crop_to_aspect_ratio)
         x = _with_margins(x, height, margins, fill_value)
     return as_pixels(_resize(x, height, size, interpolation, antialias), dtype)
+
+
+def margins_to_proportions(old, size, crop):
+    """What to add on both sides of each axis so that `old` has the proportions of `size`.
+
+    With `crop` it is what to cut off, as negative numbers.
+    """
+    # Each side as the other one and the proportions want it.
+    new = old[1] * size[0] // size[1], old[0] * size[1] // size[0]
+    if crop:
+        removed = [max(m - max(n, 1), 0) for m, n in zip(old, new)]
+        return [(-(r // 2), r // 2 - r) for r in removed]
+    return [(max(n - m, 0) // 2,) * 2 for m, n in zip(old, new)]
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
@@ -269,7 +276,7 @@ def _interpolated(x, axis, size, interpolation, antialias):
     The transpose of gathers would be scatters, which are slow: the tangent is a matrix product.
     Reverse mode runs only its transpose.
     """
-    index, weight = _taps(x.shape[axis], size, interpolation, antialias)
+    index, weight = taps(x.shape[axis], size, KERNELS[interpolation], antialias)
     if len(index) > _MAX_TAPS:
         return _matrix_product(x, axis, index, weight)
     weight = weight.reshape(*weight.shape, *(1,) * (-1 - axis)).astype(x.dtype)
@@ -280,9 +287,9 @@ def _interpolated(x, axis, size, interpolation, antialias):
 @_interpolated.defjvp
 def _interpolated_jvp(axis, size, interpolation, antialias, primals, tangents):
     (x,), (x_dot,) = primals, tangents
-    taps = _taps(x.shape[axis], size, interpolation, antialias)
+    index, weight = taps(x.shape[axis], size, KERNELS[interpolation], antialias)
     y = _interpolated(x, axis, size, interpolation, antialias)
-    return y, _matrix_product(x_dot, axis, *taps)
+    return y, _matrix_product(x_dot, axis, index, weight)
 
 
 def _matrix_product(x, axis, index, weight):
@@ -292,16 +299,19 @@ def _matrix_product(x, axis, index, weight):
     return jnp.moveaxis(y, -1, axis)
 
 
-def _taps(old, new, interpolation, antialias):
-    """Which pixels of `old` make up each of `new`, and their weights: two arrays `[taps, new]`."""
-    radius, kernel = _KERNELS[interpolation]
+def taps(old, new, kernel, antialias):
+    """Which pixels of `old` make up each of `new`, and their weights: two arrays `[taps, new]`.
+
+    `kernel` is one of `KERNELS`: a radius, and the weight of a pixel at a distance within it.
+    """
+    radius, weigh = kernel
     stretch = max(old / new, 1) if antialias else 1
     centre = (np.arange(new) + 0.5) * (old / new) - 0.5
     first = np.floor(centre - radius * stretch) + 1
     index = first + np.arange(math.ceil(2 * radius * stretch))[:, None]
     distance = np.abs(index - centre) / stretch
     used = (distance < radius) & (index >= 0) & (index < old)
-    weight = np.where(used, kernel(distance), 0)
+    weight = np.where(used, weigh(distance), 0)
     return np.clip(index, 0, old - 1).astype("int32"), weight / weight.sum(0)
 
 

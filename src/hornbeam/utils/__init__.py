@@ -19,7 +19,18 @@ from ..core.settings import (
     is_interactive_logging_enabled,
 )
 from ..core.symbolic import is_keras_tensor
-from ..data import PyDataset
+from ..data import (
+    PyDataset,
+    array_to_img,
+    audio_dataset_from_directory,
+    image_dataset_from_directory,
+    img_to_array,
+    load_img,
+    save_img,
+    split_dataset,
+    text_dataset_from_directory,
+    timeseries_dataset_from_array,
+)
 from . import bounding_boxes, legacy
 from ._arrays import normalize, pad_sequences, to_categorical
 from ._batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
@@ -36,6 +47,8 @@ __all__ = [
     "Progbar",
     "PyDataset",
     "Sequence",
+    "array_to_img",
+    "audio_dataset_from_directory",
     "bounding_boxes",
     "clear_session",
     "custom_object_scope",
@@ -46,16 +59,23 @@ __all__ = [
     "get_registered_name",
     "get_registered_object",
     "get_source_inputs",
+    "image_dataset_from_directory",
+    "img_to_array",
     "is_interactive_logging_enabled",
     "is_keras_tensor",
     "legacy",
+    "load_img",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
     "register_keras_serializable",
+    "save_img",
     "serialize_keras_object",
     "set_random_seed",
+    "split_dataset",
     "standardize_dtype",
+    "text_dataset_from_directory",
+    "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]
