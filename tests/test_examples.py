@@ -105,3 +105,31 @@ def test_maml():
     losses = result("maml")
     (_, plain), (before, after) = losses[0], losses[1]
     assert after < 0.4 * before and after < 0.4 * plain
+
+
+# Raw data: trained and saved here, loaded in a new process, the same numbers.
+
+
+def test_text(tmp_path):
+    example = runpy.run_path(str(REPO / "examples/text.py"))
+    model, accuracy = example["main"](str(tmp_path / "m.keras"))
+    assert accuracy > 0.8
+    said = ["Our gallant sailors have chastised the pirates.", "Jobs for American families!", ""]
+    expected = model.predict(np.array(said, dtype=object), verbose=0)[:, 0]
+    done = python(REPO / "examples/text.py", "m.keras", *said, folder=tmp_path)
+    assert list(map(float, done.stdout.split())) == expected.tolist(), done.stderr
+    assert expected[0] < 0.5 < expected[1]
+
+
+def test_table(tmp_path):
+    example = runpy.run_path(str(REPO / "examples/table.py"))
+    model, error = example["main"](str(tmp_path / "m.keras"))
+    assert error < 2.8
+    _, test = example["cars"]()
+    test = test.drop(columns="mpg").copy()
+    test.iloc[0, test.columns.get_loc("name")] = None
+    test.iloc[1, test.columns.get_loc("origin")] = "Atlantis"
+    test.to_csv(tmp_path / "cars.csv", index=False)
+    expected = model.predict(test, verbose=0)[:, 0]
+    done = python(REPO / "examples/table.py", "m.keras", "cars.csv", folder=tmp_path)
+    assert list(map(float, done.stdout.split())) == expected.tolist(), done.stderr
