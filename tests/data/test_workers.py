@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import random
 import signal
 import threading
 import time
@@ -127,6 +128,30 @@ def test_an_interrupt_ends_everything_in_two_seconds(make):
         model.fit(data, epochs=1000, shuffle=False, verbose=0)
     assert time.monotonic() - times[0] < 2
     thread.join()
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_an_interrupt_while_processes_start():
+    """At any moment of it: everything ends, and the model can be trained on."""
+    moments, model = random.Random(0), regressor()
+    model.fit(*BATCHES[0], verbose=0)
+    for _ in range(int(os.environ.get("KILLS", "30")) // 10):
+        times = []
+
+        def interrupt(delay=moments.uniform(0, 2), times=times):
+            time.sleep(delay)
+            times.append(time.monotonic())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            data = BatchesByNumber(BATCHES, workers=2, use_multiprocessing=True)
+            model.fit(data, epochs=10**6, verbose=0)
+        assert time.monotonic() - times[0] < 4
+        thread.join()
+        assert not multiprocessing.active_children()
+    model.fit(BatchesByNumber(BATCHES, workers=2, use_multiprocessing=True), verbose=0)
 
 
 class Eventful(Scripted):
