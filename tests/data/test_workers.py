@@ -136,9 +136,9 @@ def test_an_interrupt_while_processes_start():
     moments, model = random.Random(0), regressor()
     model.fit(*BATCHES[0], verbose=0)
     for _ in range(int(os.environ.get("KILLS", "30")) // 10):
-        times = []
+        times, delay = [], moments.uniform(0, 2)
 
-        def interrupt(delay=moments.uniform(0, 2), times=times):
+        def interrupt(delay=delay, times=times):
             time.sleep(delay)
             times.append(time.monotonic())
             os.kill(os.getpid(), signal.SIGINT)
