@@ -21,11 +21,12 @@ which is what the functions that read files return. What belongs to
 other packages is in `_foreign.py`, and [docs/data.md](../../../docs/data.md) is for users.
 """
 
+from ._adapt import host_batches, host_tables
 from ._arrays import Form, are_names, pack, unpack
 from ._batches import BatchSource
 from ._dataset import Dataset
 from ._foreign import columns_of
-from ._host import host_batches, host_tables, is_text, place, to_host
+from ._host import is_text, place, to_host
 from ._images import (
     array_to_img,
     image_dataset_from_directory,

@@ -31,7 +31,7 @@ class BatchSource(Source):
     def __init__(self, data: Any, shuffle=False, name="x", form=None):
         super().__init__(name, shuffle and isinstance(data, PyDataset))
         self._data, self._form = data, form or Form()
-        self._reader = _reader(data, self._order)
+        self._reader = reader_of(data, self._order)
         self._iterator: Any = None
         self._functions = []  # of a batch
         self._held = None  # a batch that was read too early, and the mark behind it
@@ -294,7 +294,7 @@ class _SliceReader(_Reader):
         return iter(self._data[start:] if start else self._data)
 
 
-def _reader(data, order):
+def reader_of(data, order):
     if isinstance(data, PyDataset):
         return Workers(data, order)
     return (_SliceReader if comes_from(data, "grain", "MapDataset") else _Reader)(data)

@@ -1,7 +1,6 @@
 """Values that stay on the host: strings, 64-bit integers, ragged lists, columns of tables."""
 
 import contextlib
-import itertools
 from typing import Any
 
 import jax
@@ -9,12 +8,8 @@ import numpy as np
 from jax.core import Tracer
 
 from ..core import dtypes, settings
-from ..core.messages import expected
 from ..core.variable import Variable
-from ._foreign import columns_of, comes_from, is_column, to_numpy
-
-# Rows that `adapt` looks at together, of data that has rows.
-_ROWS = 4096
+from ._foreign import comes_from, to_numpy
 
 
 def to_host(value: Any) -> np.ndarray:
@@ -52,7 +47,7 @@ def _of_list(value):
         if len({x.shape for x in value}) == 1:
             return np.stack(value)
         value = [x.tolist() for x in value]
-    if isinstance(_first(value), (bool, int, float, np.generic)):
+    if isinstance(first_leaf(value), (bool, int, float, np.generic)):
         with contextlib.suppress(ValueError):  # lists of different lengths
             array = np.array(value)
             if array.dtype.kind not in "OSUT":
@@ -65,7 +60,7 @@ def _of_list(value):
     return array
 
 
-def _first(value):
+def first_leaf(value):
     """The first leaf of nested lists, or what is in its place if there is none."""
     while isinstance(value, (list, tuple)) and value:
         value = value[0]
@@ -107,88 +102,3 @@ def place(values):
         return jax.device_put(a.astype(dtype, copy=False))
 
     return jax.tree.map(put, values)
-
-
-def host_batches(data: Any, batch_size=None, steps=None):
-    """What `adapt` looks at: the inputs in `data`, as arrays on the host, batch by batch.
-
-    Args:
-        data: an array, a list of examples, a column of a table, or anything that yields batches,
-            of which `x` counts if they are `(x, y)`.
-        batch_size: rows in a batch, of data that has rows.
-        steps: number of batches after which to stop.
-
-    Raises:
-        ValueError: if there is no data.
-    """
-    found = False
-    for batch in itertools.islice(_batches(data, batch_size or _ROWS), steps):
-        found = True
-        yield batch
-    if not found:
-        raise ValueError(expected("adapt's data", "data with at least one example", data))
-
-
-def _batches(data, size):
-    if columns_of(data) is not None:
-        raise ValueError(
-            "adapt takes one column of a table, such as `table['name']`; it received the table "
-            f"with the columns {', '.join(map(str, columns_of(data) or ()))}."
-        )
-    if _has_rows(data):
-        rows = to_host(data)
-        rows = rows.reshape(1) if rows.ndim == 0 else rows
-        for start in range(0, len(rows), size):
-            yield rows[start : start + size]
-        return
-    for batch in data:
-        x = batch[0] if isinstance(batch, tuple) else batch
-        x = to_host(x)
-        if x.ndim == 0:
-            raise ValueError(
-                expected("adapt's data", "batches, arrays of at least one axis", batch)
-            )
-        yield x
-
-
-def _has_rows(data):
-    """Whether `data` is an array, or examples written out, rather than an iterable of batches."""
-    if isinstance(data, (str, bytes)) or hasattr(data, "shape") or is_column(data):
-        return True
-    if isinstance(data, (list, tuple)):
-        return np.ndim(_first(data)) == 0
-    return comes_from(data, "pandas") or comes_from(data, "polars") or comes_from(data, "pyarrow")
-
-
-def host_tables(data: Any, size=_ROWS):
-    """The columns in `data`, as dicts of arrays on the host, batch by batch.
-
-    Args:
-        data: a table or a dict of columns, or what yields such batches of one, or single rows; of
-            `(x, y)` the first counts.
-        size: rows in a batch, of data that has rows.
-    """
-    found = False
-    for table in _tables(data, size):
-        found = True
-        yield {name: to_host(column) for name, column in table.items()}
-    if not found:
-        raise ValueError(expected("adapt's data", "data with at least one example", data))
-
-
-def _tables(data, size):
-    columns = columns_of(data)
-    if columns is None and isinstance(data, dict):
-        columns = data
-    if columns is not None:
-        columns = {name: to_host(column) for name, column in columns.items()}
-        rows = max((len(column) for column in columns.values()), default=0)
-        for start in range(0, rows, size):
-            yield {name: column[start : start + size] for name, column in columns.items()}
-        return
-    for batch in data:
-        table = batch[0] if isinstance(batch, tuple) else batch
-        table = columns_of(table) or table
-        if not isinstance(table, dict):
-            raise ValueError(expected("adapt's data", "dicts of columns", table))
-        yield table

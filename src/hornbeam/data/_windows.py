@@ -150,7 +150,7 @@ def _rows(data):
         return count, lambda numbers: _batch(get(numbers))
     if isinstance(data, list) and not _is_data(data):
         data = tuple(data)
-    arrays = jax.tree.map(np.asarray, as_arrays(data, "dataset"))
+    arrays = jax.tree.map(np.asarray, as_arrays(data, "dataset", raw=True))
     return count_rows(arrays, ("dataset",)), lambda numbers: jax.tree.map(
         lambda a: a[numbers], arrays
     )
