@@ -280,11 +280,10 @@ class IndexLookup(AdaptedLayer):
         raise NotImplementedError
 
     def finish(self, known):
-        counts, documents = known.tokens, known.documents
-        for special in (self.mask_token, self.oov_token):
-            if special is not None:
-                counts.pop(self._standard([special])[0], None)
-        counts.pop(None, None)
+        special = {
+            self._standard([t])[0] for t in (self.mask_token, self.oov_token) if t is not None
+        }
+        counts = {t: n for t, n in known.tokens.items() if n and t is not None and t not in special}
         if not counts:
             raise ValueError(f"Layer '{self.name}': adapt found no token in the data.")
         order = sorted(counts.items(), key=operator.itemgetter(1, 0), reverse=True)
@@ -293,7 +292,7 @@ class IndexLookup(AdaptedLayer):
         tokens = [token for token, _ in order]
         weights = None
         if self.output_mode == "tf_idf":
-            found = np.array([documents[token] for token in tokens])
+            found = np.array([known.documents[token] for token in tokens])
             idf = np.log(1 + known.rows / (1 + found))
             weights = self._checked_weights(idf, len(tokens))
         self._use(self._kept(tokens), weights)

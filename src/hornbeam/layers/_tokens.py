@@ -31,6 +31,7 @@ STANDARDIZE = {  # name: (table, bytes to leave out)
 # Control characters may part texts: they are neither letters nor whitespace nor punctuation.
 _SEPARATORS = [bytes([i]) for i in (*range(0x1C, 0x20), *range(9), *range(0x0E, 0x1C), 0x7F)]
 _ROWS_FOR_ARROW = 512  # below, making pyarrow's table takes longer than it saves
+_PIECE = 1024  # texts to encode at once: they stay in the processor's cache
 _BYTES_FOR_ARROW = 1 << 30  # above, offsets would need more than 32 bits
 
 
@@ -60,6 +61,16 @@ class Tokenizer:
         else:
             flat, lengths = _chained(map(self._cut, self._translated(data).split(separator)))
         return self.joined(flat, lengths[: len(texts)])
+
+    def count(self, texts, counts):
+        """Add how often each token is in the texts to a `Counter`."""
+        if self.split == "whitespace" and self.ngrams is None:
+            data, separator = self._joined(self._standardized(texts))
+            if separator is not None:
+                counts.update(self._translated(data).split())
+                counts[separator] -= max(len(texts) - 1, 0)
+                return
+        counts.update(self.tokens(texts)[0])
 
     def _cut(self, text):
         """The tokens of one standardized text."""
@@ -135,12 +146,14 @@ class Tokenizer:
             taken: function that tells whether a separator can't be used.
         """
         first, space = _SEPARATORS[0], b" " if self.split == "whitespace" else b""
+        glue = space + first + space
         try:
-            data = (space + first + space).decode().join(texts).encode()
+            pieces = (texts[i : i + _PIECE] for i in range(0, len(texts), _PIECE))
+            data = glue.join([glue.decode().join(piece).encode() for piece in pieces])
         except (TypeError, UnicodeEncodeError):  # not all are plain `str`
             texts = to_bytes(texts, self.owner, self.encoding)
             texts = [b"" if text is None else text for text in texts]
-            data = (space + first + space).join(texts)
+            data = glue.join(texts)
         if data.count(first) < max(len(texts), 1) and not taken(first):
             return data, first
         texts = [text.encode() if isinstance(text, str) else text for text in texts]
