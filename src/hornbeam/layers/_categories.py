@@ -179,6 +179,9 @@ class Discretization(Adapted, Layer):
         """`weight` as an array."""
         return np.asarray(weight)
 
+    def get_config(self):
+        return {**super().get_config(), "dtype": self.dtype_policy.name}
+
     def load_own_variables(self, store):
         # The boundaries are in the config.
         if len(store.keys()):

@@ -419,7 +419,7 @@ class IndexLookup(AdaptedLayer):
 
     def output_spec(self, inputs):
         if self.invert:
-            return inputs.shape, self._token_dtype
+            return inputs.shape, device_name(self._token_dtype)
         if self.output_mode == "int":
             return inputs.shape, "int32"
         size = self.vocabulary_size() if self._tokens is not None else self._size
