@@ -70,6 +70,7 @@ class Discretization(Adapted, Layer):
         bin_boundaries: list of numbers in ascending order.
         num_bins: number of bins, if `adapt` learns the boundaries.
         epsilon: how exact quantiles are: the share of the data by which a boundary may be off.
+            `adapt` keeps `1 / epsilon` values.
         output_mode: `"int"` for the number of the bin, or `"one_hot"`, `"multi_hot"`, `"count"` for
             vectors as `CategoryEncoding` makes them.
         sparse: must be `False`.
@@ -155,8 +156,7 @@ class Discretization(Adapted, Layer):
         values = np.sort(batch.reshape(-1).astype("float64"))
         values = values[~np.isnan(values)]
         new = _compressed(np.stack([values, np.ones_like(values)]), self.epsilon)
-        both = np.concatenate([known, new], axis=1)
-        return _compressed(both[:, np.argsort(both[0], kind="stable")], self.epsilon)
+        return _compressed(_merged(known, new), self.epsilon)
 
     def finish(self, known):
         if not known.size:
@@ -211,6 +211,15 @@ def _compressed(summary, share):
     reached = np.cumsum(weights)
     wanted = np.minimum(np.arange(1, math.ceil(1 / share - 1e-9) + 1) * share, 1) * reached[-1]
     return np.stack([np.interp(wanted, reached, values), np.diff(wanted, prepend=0)])
+
+
+def _merged(one, other):
+    """The summary of two sets of numbers together: their distribution functions are added."""
+    if not one.size or not other.size:
+        return other if other.size else one
+    values = np.sort(np.concatenate([one[0], other[0]]))
+    reached = sum(np.interp(values, v, np.cumsum(weights), left=0) for v, weights in (one, other))
+    return np.stack([values, np.diff(reached, prepend=0)])
 
 
 def _ascending(boundaries):

@@ -158,7 +158,9 @@ class IndexLookup(AdaptedLayer):
         """
         if isinstance(vocabulary, (str, pathlib.PurePath)):
             vocabulary = self._read_lines(vocabulary)
-        if not isinstance(vocabulary, (list, tuple, np.ndarray)) or np.ndim(vocabulary) != 1:
+        nested = (list, tuple, np.ndarray)
+        flat = isinstance(vocabulary, nested) and getattr(vocabulary, "ndim", 1) == 1
+        if not flat or any(isinstance(token, nested) for token in vocabulary):
             raise ValueError(
                 expected(
                     f"{type(self).__name__}'s vocabulary",
