@@ -45,6 +45,7 @@ SIDEWAYS = {
 LATE = {"h5py", "rich", "tensorboardX", "matplotlib", "sklearn", "IPython", "optax", "pandas"}
 LATE |= {
     "flax",
+    "pyarrow",
     "orbax",
     "tensorflow",
     "jax.experimental",

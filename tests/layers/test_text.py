@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import os
 import re
 import string
 import sys
@@ -412,3 +413,20 @@ def test_quantiles_are_within_epsilon():
         layer.adapt(np.array_split(rng.permutation(data), cut))
         shares = [(known < b).mean() for b in layer.bin_boundaries]
         np.testing.assert_allclose(shares, np.arange(1, 8) / 8, atol=0.02)
+
+
+def test_many_words(tmp_path):
+    """`scripts/nightly` runs it with 5 million; here they are few."""
+    count = int(os.environ.get("WORDS", "20000"))
+    words = [f"word{i}" for i in range(count)]
+    layer = L.TextVectorization(split=None, standardize=None)
+    layer.adapt(np.array(words, object))
+    assert layer.vocabulary_size() == count + 2
+    numbers = np.asarray(layer(np.array(words, object)))
+    assert sorted(numbers.tolist()) == list(range(2, count + 2))
+    keras.Sequential([keras.Input((1,), dtype="string"), layer]).save(tmp_path / "m.keras")
+    copy = keras.saving.load_model(tmp_path / "m.keras").layers[0]
+    some = np.array([[words[0], words[-1], "unknown"]], object)
+    np.testing.assert_array_equal(copy(some), layer(some))
+    number = dict(zip(words, numbers.tolist()))
+    assert copy(some).tolist() == [[number[words[0]], number[words[-1]], 1]]

@@ -159,6 +159,7 @@ class Discretization(Adapted, Layer):
         return _compressed(_merged(known, new), self.epsilon)
 
     def finish(self, known):
+        assert self.num_bins is not None
         if not known.size:
             raise ValueError(f"Layer '{self.name}': adapt found no number in the data.")
         self.bin_boundaries = _compressed(known, 1 / self.num_bins)[0, :-1].tolist()
@@ -246,7 +247,9 @@ def _encode(ids, depth, mode, dtype, weights=None):
         if ids.ndim > 1 and ids.shape[-1] == 1:
             ids = ids[..., 0]
         return (ids[..., None] == jnp.arange(depth)).astype(dtype)
-    weights = jnp.ones(ids.shape, "float32") if weights is None else jnp.atleast_1d(weights)
+    weights = (
+        jnp.ones(ids.shape, "float32") if weights is None else jnp.atleast_1d(jnp.asarray(weights))
+    )
     add = lambda row, weight: jnp.zeros(depth, "float32").at[row].add(weight, mode="drop")
     vectors = jnp.vectorize(add, signature="(n),(n)->(d)")(ids, weights)
     if mode == "multi_hot":

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+from jax.core import Tracer
 
 from ..core.scope import watched
 from ..core.symbolic import KerasTensor
@@ -72,7 +73,7 @@ class HostLayer(Layer):
                 return [to_host(x) for x in value]
             return to_host(value)
         except TypeError:
-            if not any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves(value)):
+            if not any(isinstance(x, Tracer) for x in jax.tree.leaves(value)):
                 raise
             raise TypeError(_MSG_TRACED.format(path=self.path, cls=type(self).__name__)) from None
 

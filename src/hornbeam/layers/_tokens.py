@@ -205,7 +205,8 @@ def _by_arrow(data, separator, vocabulary):
     words = pa.Array.from_buffers(
         pa.binary(), len(stops), [None, pa.py_buffer(offsets), pa.py_buffer(data)]
     )
-    found = pc.fill_null(pc.index_in(words, vocabulary.as_arrow(pa)), -1)
+    found = pc.index_in(words, vocabulary.as_arrow(pa))  # pyright: ignore[reportAttributeAccessIssue]
+    found = pc.fill_null(found, -1)
     # Unknown words have the number before those of the vocabulary.
     numbers = found.to_numpy() + np.int32(vocabulary.number_of_unknown + 1)
     starts, is_word = offsets[:-1], np.diff(offsets) > 1
