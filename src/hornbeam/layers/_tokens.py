@@ -49,6 +49,9 @@ class Tokenizer:
     def __init__(self, standardize, split, ngrams, encoding, owner):
         self.standardize, self.split, self.ngrams = standardize, split, ngrams
         self.encoding, self.owner = encoding, owner
+        table, removed = STANDARDIZE[None if callable(standardize) else standardize]
+        # Words end at a space then, whatever it was.
+        self._change = (table.translate(_SPACED) if split == "whitespace" else table), removed
 
     def tokens(self, texts):
         """All tokens as a list of bytes, and the number of those of each text."""
@@ -133,8 +136,7 @@ class Tokenizer:
         return text
 
     def _translated(self, data):
-        name = None if callable(self.standardize) else self.standardize
-        return data.translate(*STANDARDIZE[name])
+        return data.translate(*self._change)
 
     def _joined(self, texts, taken=lambda separator: False):
         """The texts in one string of bytes, and what parts them: a token of its own.
@@ -197,7 +199,7 @@ def _by_arrow(data, separator, vocabulary):
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    data = data.translate(_SPACED) + b" "
+    data += b" "
     codes = np.frombuffer(data, np.uint8)
     stops = np.flatnonzero(codes == _SPACE[-1])
     offsets = np.zeros(len(stops) + 1, np.int32)
