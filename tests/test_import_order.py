@@ -46,6 +46,7 @@ LATE = {"h5py", "rich", "tensorboardX", "matplotlib", "sklearn", "IPython", "opt
 LATE |= {
     "PIL",
     "flax",
+    "pyarrow",
     "orbax",
     "pyarrow",
     "safetensors",

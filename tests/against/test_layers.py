@@ -27,7 +27,7 @@ every_case = pytest.mark.parametrize("case", rows(layers), ids=str)
 # Parameters that Keras leaves out of its configs, and reads from them all the same.
 OMITTED = {"activity_regularizer", "lora_rank", "lora_alpha", "output_shape", "mask", "seed"}
 OMITTED |= {"renorm", "renorm_clipping", "renorm_momentum"}
-OMITTED |= {"flash_attention", "gptq_unpacked_column_size", "fill_value", "seed"}
+OMITTED |= {"flash_attention", "gptq_unpacked_column_size", "fill_value", "seed", "sparse"}
 
 
 def draws_itself(case):

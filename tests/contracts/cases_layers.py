@@ -558,12 +558,85 @@ CASES = [
     ),
     Case("STFTSpectrogram", {"mode": "imag", "frame_length": 6, "fft_length": 9}, (30, 2)),
     Case("STFTSpectrogram", {"mode": "magnitude", "frame_length": 4, "window": None}, (30, 2)),
+    Case("CategoryEncoding", {"num_tokens": 6}, (3,), (1,), 7),
+    Case("CategoryEncoding", {"num_tokens": 6, "output_mode": "count"}, (3,), (1,), 7),
+    Case("CategoryEncoding", {"num_tokens": 6, "output_mode": "one_hot"}, (3,), (1,), 6),
+    Case("CategoryEncoding", {"num_tokens": 6, "output_mode": "one_hot"}, (1,), (), 6),
+    Case("Discretization", {"bin_boundaries": [-1.0, 0.0, 2.0]}, (3, 2), (1, 2), 4),
+    Case(
+        "Discretization",
+        {"bin_boundaries": [-1.0, 0.5], "output_mode": "multi_hot"},
+        (3,),
+        (1,),
+    ),
+    Case("Discretization", {"bin_boundaries": [0.1], "output_mode": "one_hot"}, (1,)),
+    Case("Discretization", {"bin_boundaries": [-0.5, 0.5], "output_mode": "count"}, (4,), (1,)),
     Case("Solarization", {"threshold_factor": 0.5, "value_range": (-3, 3)}, (5, 6, 2), (1, 2)),
+]
+
+
+@dataclasses.dataclass(eq=False)
+class HostCase(Case):
+    """A layer that works on the host, and strings or integers for it: `top` of them."""
+
+    top: int | None = 7
+    words: bool = True
+
+    @property
+    def dtype(self):
+        return "string" if self.words else "int64"
+
+    def _array(self, rng, shape):
+        numbers = rng.integers(0, self.top, shape)
+        return (
+            np.array([f"w{n}" for n in numbers.flat], object).reshape(shape)
+            if self.words
+            else numbers
+        )
+
+
+_WORDS = {"vocabulary": ["w1", "w2", "w3"]}
+
+# Laws for these are in test_host_layers.py; tests/against/test_text.py compares with Keras.
+HOST_CASES = [
+    HostCase("HashedCrossing", {"num_bins": 5}, [(), ()], words=False),
+    HostCase("HashedCrossing", {"num_bins": 5, "output_mode": "one_hot"}, [(1,), (1,)]),
+    HostCase("Hashing", {"num_bins": 5}, (3,), (1,)),
+    HostCase("Hashing", {"num_bins": 5, "salt": 7, "mask_value": 3}, (3, 2), (1, 2), words=False),
+    HostCase("Hashing", {"num_bins": 5, "output_mode": "count", "salt": [1, 2]}, (4,), (1,)),
+    HostCase("IntegerLookup", {"vocabulary": [1, 2**60]}, (2, 3), (1, 2), words=False),
+    HostCase("IntegerLookup", {"vocabulary": [1, 5], "invert": True}, (3,), (1,), words=False),
+    HostCase(
+        "IntegerLookup",
+        {"vocabulary": [1, 5], "output_mode": "one_hot", "num_oov_indices": 3, "mask_token": 0},
+        (1,),
+        words=False,
+    ),
+    HostCase("StringLookup", _WORDS, (3,), (1,)),
+    HostCase("StringLookup", {**_WORDS, "invert": True}, (3,), (1,), words=False),
+    HostCase("StringLookup", {**_WORDS, "output_mode": "one_hot"}, (3,), (1,)),
+    HostCase(
+        "StringLookup",
+        {**_WORDS, "output_mode": "multi_hot", "max_tokens": 9, "pad_to_max_tokens": True},
+        (3,),
+        (1,),
+    ),
+    HostCase(
+        "StringLookup",
+        {**_WORDS, "output_mode": "tf_idf", "idf_weights": [0.5, 1.0, 2.0]},
+        (3,),
+        (1,),
+    ),
+    HostCase("TextVectorization", _WORDS, (1,)),
+    HostCase("TextVectorization", {**_WORDS, "output_sequence_length": 4, "ngrams": 2}, ()),
+    HostCase("TextVectorization", {**_WORDS, "split": None}, (3,), (1,)),
+    HostCase("TextVectorization", {**_WORDS, "output_mode": "count", "split": "character"}, (1,)),
 ]
 
 # Classes whose output is made of steps: their gradient is 0.
 STEPS = {
     "ContrastLimitedAdaptiveHistogramEqualization",
+    "Discretization",
     "Equalization",
     "RandomPosterization",
 }

@@ -70,6 +70,7 @@ class Discretization(Adapted, Layer):
         bin_boundaries: list of numbers in ascending order.
         num_bins: number of bins, if `adapt` learns the boundaries.
         epsilon: how exact quantiles are: the share of the data by which a boundary may be off.
+            `adapt` keeps `1 / epsilon` values.
         output_mode: `"int"` for the number of the bin, or `"one_hot"`, `"multi_hot"`, `"count"` for
             vectors as `CategoryEncoding` makes them.
         sparse: must be `False`.
@@ -155,10 +156,10 @@ class Discretization(Adapted, Layer):
         values = np.sort(batch.reshape(-1).astype("float64"))
         values = values[~np.isnan(values)]
         new = _compressed(np.stack([values, np.ones_like(values)]), self.epsilon)
-        both = np.concatenate([known, new], axis=1)
-        return _compressed(both[:, np.argsort(both[0], kind="stable")], self.epsilon)
+        return _compressed(_merged(known, new), self.epsilon)
 
     def finish(self, known):
+        assert self.num_bins is not None
         if not known.size:
             raise ValueError(f"Layer '{self.name}': adapt found no number in the data.")
         self.bin_boundaries = _compressed(known, 1 / self.num_bins)[0, :-1].tolist()
@@ -178,6 +179,9 @@ class Discretization(Adapted, Layer):
     def convert_weight(self, weight):
         """`weight` as an array."""
         return np.asarray(weight)
+
+    def get_config(self):
+        return {**super().get_config(), "dtype": self.dtype_policy.name}
 
     def load_own_variables(self, store):
         # The boundaries are in the config.
@@ -210,6 +214,15 @@ def _compressed(summary, share):
     return np.stack([np.interp(wanted, reached, values), np.diff(wanted, prepend=0)])
 
 
+def _merged(one, other):
+    """The summary of two sets of numbers together: their distribution functions are added."""
+    if not one.size or not other.size:
+        return other if other.size else one
+    values = np.sort(np.concatenate([one[0], other[0]]))
+    reached = sum(np.interp(values, v, np.cumsum(weights), left=0) for v, weights in (one, other))
+    return np.stack([values, np.diff(reached, prepend=0)])
+
+
 def _ascending(boundaries):
     """Boundaries as a list of floats, or a `ValueError`."""
     array: Any = np.asarray(boundaries)
@@ -234,7 +247,9 @@ def _encode(ids, depth, mode, dtype, weights=None):
         if ids.ndim > 1 and ids.shape[-1] == 1:
             ids = ids[..., 0]
         return (ids[..., None] == jnp.arange(depth)).astype(dtype)
-    weights = jnp.ones(ids.shape, "float32") if weights is None else jnp.atleast_1d(weights)
+    weights = (
+        jnp.ones(ids.shape, "float32") if weights is None else jnp.atleast_1d(jnp.asarray(weights))
+    )
     add = lambda row, weight: jnp.zeros(depth, "float32").at[row].add(weight, mode="drop")
     vectors = jnp.vectorize(add, signature="(n),(n)->(d)")(ids, weights)
     if mode == "multi_hot":

@@ -177,6 +177,9 @@ class HashedCrossing(_HashLayer):
         if len({s for s in shapes if None not in s}) > 1:
             raise ValueError(expected(f"The inputs of '{self.path}'", "all of one shape", shapes))
 
+    def get_config(self):
+        return {**super().get_config(), "dtype": self.dtype_policy.name}
+
     def output_spec(self, inputs):
         shapes = [x.shape for x in inputs] if isinstance(inputs, (list, tuple)) else inputs
         self._check(shapes)

@@ -97,7 +97,7 @@ class IndexLookup(AdaptedLayer):
         # The arguments, as the config shows them; the vocabulary in use may be another one.
         self.input_vocabulary = self.input_idf_weights = None
         self._tokens: Any = None  # without the special ones
-        self._weights = None  # what counts are multiplied with for TF-IDF
+        self._idf = None  # what counts are multiplied with for TF-IDF
         self._table: Any = None  # from tokens to numbers, made when it's needed
         if vocabulary is not None:
             self.set_vocabulary(vocabulary, idf_weights)
@@ -122,7 +122,7 @@ class IndexLookup(AdaptedLayer):
     @property
     def idf_weights(self):
         """What counts are multiplied with for TF-IDF, one for each number; `None` if unknown."""
-        return self._weights
+        return self._idf
 
     @property
     def _special(self):
@@ -158,7 +158,9 @@ class IndexLookup(AdaptedLayer):
         """
         if isinstance(vocabulary, (str, pathlib.PurePath)):
             vocabulary = self._read_lines(vocabulary)
-        if not isinstance(vocabulary, (list, tuple, np.ndarray)) or np.ndim(vocabulary) != 1:
+        nested = (list, tuple, np.ndarray)
+        flat = isinstance(vocabulary, nested) and getattr(vocabulary, "ndim", 1) == 1
+        if not flat or any(isinstance(token, nested) for token in vocabulary):
             raise ValueError(
                 expected(
                     f"{type(self).__name__}'s vocabulary",
@@ -179,7 +181,7 @@ class IndexLookup(AdaptedLayer):
 
     def _use(self, tokens, weights):
         """Take over a vocabulary, all at once."""
-        self._tokens, self._weights, self._table = tokens, weights, None
+        self._tokens, self._idf, self._table = tokens, weights, None
         self.input_vocabulary = self.input_idf_weights = None
 
     def _without_special(self, tokens):
@@ -232,7 +234,7 @@ class IndexLookup(AdaptedLayer):
         padding = self._depth(len(weights)) - len(weights)
         return np.pad(weights, (0, padding)).astype(np.float32)
 
-    def _depth(self, size):
+    def _depth(self, size) -> Any:
         return self.max_tokens if self.pad_to_max_tokens else size
 
     # Learning ---------------------------------------------------------------------------------
@@ -280,11 +282,10 @@ class IndexLookup(AdaptedLayer):
         raise NotImplementedError
 
     def finish(self, known):
-        counts, documents = known.tokens, known.documents
-        for special in (self.mask_token, self.oov_token):
-            if special is not None:
-                counts.pop(self._standard([special])[0], None)
-        counts.pop(None, None)
+        special = {
+            self._standard([t])[0] for t in (self.mask_token, self.oov_token) if t is not None
+        }
+        counts = {t: n for t, n in known.tokens.items() if n and t is not None and t not in special}
         if not counts:
             raise ValueError(f"Layer '{self.name}': adapt found no token in the data.")
         order = sorted(counts.items(), key=operator.itemgetter(1, 0), reverse=True)
@@ -293,7 +294,7 @@ class IndexLookup(AdaptedLayer):
         tokens = [token for token, _ in order]
         weights = None
         if self.output_mode == "tf_idf":
-            found = np.array([documents[token] for token in tokens])
+            found = np.array([known.documents[token] for token in tokens])
             idf = np.log(1 + known.rows / (1 + found))
             weights = self._checked_weights(idf, len(tokens))
         self._use(self._kept(tokens), weights)
@@ -336,7 +337,7 @@ class IndexLookup(AdaptedLayer):
 
     def _weighted(self, vectors):
         if self.output_mode == "tf_idf":
-            vectors = vectors * self._weights
+            vectors = vectors * self._idf
         return vectors.astype(device_name(self.compute_dtype), copy=False)
 
     def check_known(self):
@@ -420,7 +421,7 @@ class IndexLookup(AdaptedLayer):
 
     def output_spec(self, inputs):
         if self.invert:
-            return inputs.shape, self._token_dtype
+            return inputs.shape, device_name(self._token_dtype)
         if self.output_mode == "int":
             return inputs.shape, "int32"
         size = self.vocabulary_size() if self._tokens is not None else self._size
@@ -478,8 +479,8 @@ class IndexLookup(AdaptedLayer):
         raise NotImplementedError
 
     def save_own_variables(self, store):
-        if self._weights is not None:
-            store["idf_weights"] = self._weights
+        if self._idf is not None:
+            store["idf_weights"] = self._idf
 
     def load_own_variables(self, store):
         if self.output_mode != "tf_idf" or set(store) != {"idf_weights"}:
@@ -496,7 +497,7 @@ class IndexLookup(AdaptedLayer):
                 f"Layer '{self.path}': idf_weights should have shape ({wanted},); those in the "
                 f"file have shape {weights.shape}."
             )
-        self._weights = weights
+        self._idf = weights
 
     def save_assets(self, dir_path):
         """Write the vocabulary into a folder, unless the config holds it.
@@ -533,12 +534,12 @@ class IndexLookup(AdaptedLayer):
             )
         tokens = self._checked(self._without_special(vocabulary))
         size = len(tokens) + len(self._special)
-        if self._weights is not None and len(self._weights) != self._depth(size):
+        if self._idf is not None and len(self._idf) != self._depth(size):
             raise ValueError(
-                f"Layer '{self.path}': the file holds {size} tokens and {len(self._weights)} "
+                f"Layer '{self.path}': the file holds {size} tokens and {len(self._idf)} "
                 "idf_weights."
             )
-        self._use(tokens, self._weights)
+        self._use(tokens, self._idf)
 
 
 class StringLookup(IndexLookup):

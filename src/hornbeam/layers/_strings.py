@@ -1,5 +1,7 @@
 """Text as UTF-8 bytes, which is how layers compare, count and hash it, and lists of rows."""
 
+import math
+
 import numpy as np
 
 from ..core.messages import shown
@@ -78,7 +80,7 @@ def padded_rows(flat, lengths, width=None):
     """
     longest = int(lengths.max(initial=0))
     width = longest if width is None else width
-    matrix = np.zeros((len(lengths), width), flat.dtype)
+    matrix = _zeros((len(lengths), width), flat.dtype)
     if not matrix.size or not len(flat):
         return matrix
     # Where each element goes: one further than that before it, and at the start of a row by what
@@ -93,3 +95,11 @@ def padded_rows(flat, lengths, width=None):
         flat, target = flat[inside], target[inside]
     matrix.reshape(-1)[target] = flat
     return matrix
+
+
+def _zeros(shape, dtype):
+    """An array of zeros that JAX takes over on a CPU; one that begins elsewhere it copies."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    return memory[start : start + size].view(dtype).reshape(shape)

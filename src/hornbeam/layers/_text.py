@@ -146,8 +146,11 @@ class TextVectorization(AdaptedLayer):
         return self._lookup_layer.start()
 
     def look(self, known, batch):
-        tokens, lengths, _ = self._tokens(batch)
-        known.add(tokens, lengths if self.output_mode == "tf_idf" else None)
+        if self.output_mode == "tf_idf" or self.split is None:
+            tokens, lengths, _ = self._tokens(batch)
+            known.add(tokens, lengths if self.output_mode == "tf_idf" else None)
+        else:
+            self._tokenizer.count(self._texts(batch)[0], known.tokens)
         return known
 
     def finish(self, known):

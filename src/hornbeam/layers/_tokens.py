@@ -31,6 +31,7 @@ STANDARDIZE = {  # name: (table, bytes to leave out)
 # Control characters may part texts: they are neither letters nor whitespace nor punctuation.
 _SEPARATORS = [bytes([i]) for i in (*range(0x1C, 0x20), *range(9), *range(0x0E, 0x1C), 0x7F)]
 _ROWS_FOR_ARROW = 512  # below, making pyarrow's table takes longer than it saves
+_PIECE = 1024  # texts to encode at once: they stay in the processor's cache
 _BYTES_FOR_ARROW = 1 << 30  # above, offsets would need more than 32 bits
 
 
@@ -48,6 +49,9 @@ class Tokenizer:
     def __init__(self, standardize, split, ngrams, encoding, owner):
         self.standardize, self.split, self.ngrams = standardize, split, ngrams
         self.encoding, self.owner = encoding, owner
+        table, removed = STANDARDIZE[None if callable(standardize) else standardize]
+        # Words end at a space then, whatever it was.
+        self._change = (table.translate(_SPACED) if split == "whitespace" else table), removed
 
     def tokens(self, texts):
         """All tokens as a list of bytes, and the number of those of each text."""
@@ -60,6 +64,16 @@ class Tokenizer:
         else:
             flat, lengths = _chained(map(self._cut, self._translated(data).split(separator)))
         return self.joined(flat, lengths[: len(texts)])
+
+    def count(self, texts, counts):
+        """Add how often each token is in the texts to a `Counter`."""
+        if self.split == "whitespace" and self.ngrams is None:
+            data, separator = self._joined(self._standardized(texts))
+            if separator is not None:
+                counts.update(self._translated(data).split())
+                counts[separator] -= max(len(texts) - 1, 0)
+                return
+        counts.update(self.tokens(texts)[0])
 
     def _cut(self, text):
         """The tokens of one standardized text."""
@@ -122,8 +136,7 @@ class Tokenizer:
         return text
 
     def _translated(self, data):
-        name = None if callable(self.standardize) else self.standardize
-        return data.translate(*STANDARDIZE[name])
+        return data.translate(*self._change)
 
     def _joined(self, texts, taken=lambda separator: False):
         """The texts in one string of bytes, and what parts them: a token of its own.
@@ -135,12 +148,14 @@ class Tokenizer:
             taken: function that tells whether a separator can't be used.
         """
         first, space = _SEPARATORS[0], b" " if self.split == "whitespace" else b""
+        glue = space + first + space
         try:
-            data = (space + first + space).decode().join(texts).encode()
+            pieces = (texts[i : i + _PIECE] for i in range(0, len(texts), _PIECE))
+            data = glue.join([glue.decode().join(piece).encode() for piece in pieces])
         except (TypeError, UnicodeEncodeError):  # not all are plain `str`
             texts = to_bytes(texts, self.owner, self.encoding)
             texts = [b"" if text is None else text for text in texts]
-            data = (space + first + space).join(texts)
+            data = glue.join(texts)
         if data.count(first) < max(len(texts), 1) and not taken(first):
             return data, first
         texts = [text.encode() if isinstance(text, str) else text for text in texts]
@@ -184,7 +199,7 @@ def _by_arrow(data, separator, vocabulary):
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    data = data.translate(_SPACED) + b" "
+    data += b" "
     codes = np.frombuffer(data, np.uint8)
     stops = np.flatnonzero(codes == _SPACE[-1])
     offsets = np.zeros(len(stops) + 1, np.int32)
@@ -192,7 +207,8 @@ def _by_arrow(data, separator, vocabulary):
     words = pa.Array.from_buffers(
         pa.binary(), len(stops), [None, pa.py_buffer(offsets), pa.py_buffer(data)]
     )
-    found = pc.fill_null(pc.index_in(words, vocabulary.as_arrow(pa)), -1)
+    found = pc.index_in(words, vocabulary.as_arrow(pa))  # pyright: ignore[reportAttributeAccessIssue]
+    found = pc.fill_null(found, -1)
     # Unknown words have the number before those of the vocabulary.
     numbers = found.to_numpy() + np.int32(vocabulary.number_of_unknown + 1)
     starts, is_word = offsets[:-1], np.diff(offsets) > 1
