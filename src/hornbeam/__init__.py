@@ -26,6 +26,7 @@ from . import (
     saving,
     tree,
     utils,
+    visualization,
 )
 from ._version import __version__
 from .core.device import device
@@ -102,4 +103,5 @@ __all__ = [
     "utils",
     "value_and_grad",
     "version",
+    "visualization",
 ]
