@@ -148,7 +148,9 @@ def draw_segmentation_masks(
         if not 0 < number <= highest or number == ignore_index:
             continue
         where = masks == number
-        mixed = images[where] * np.float32(1 - alpha) + np.float32(color) * np.float32(alpha)
+        mixed = images[where] * np.float32(1 - alpha) + np.asarray(color, "float32") * np.float32(
+            alpha
+        )
         result[where] = mixed
     return result.transpose(0, 3, 1, 2) if first else result
 
