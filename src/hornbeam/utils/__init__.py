@@ -34,6 +34,7 @@ from ..data import (
 from . import bounding_boxes, legacy
 from ._arrays import normalize, pad_sequences, to_categorical
 from ._batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from ._config import Config
 from ._get_file import download_limits, get_file
 from ._graph import get_source_inputs
 from ._session import clear_session
@@ -42,6 +43,7 @@ custom_object_scope = CustomObjectScope
 Sequence = PyDataset
 
 __all__ = [
+    "Config",
     "CustomObjectScope",
     "Progbar",
     "PyDataset",
