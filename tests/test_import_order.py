@@ -39,6 +39,7 @@ FACADES = {"backend", "config", "legacy", "mixed_precision", "preprocessing", "t
 # Imports between two folders of one rank that are right all the same: (from, to): reason.
 SIDEWAYS = {
     ("metrics", "losses"): "most metrics are the mean of a loss, and weigh samples like one",
+    ("datasets", "utils"): "they are files that `get_file` fetches",
 }
 
 # Optional or slow to import: these alone may be imported inside a function.
@@ -48,7 +49,6 @@ LATE |= {
     "flax",
     "pyarrow",
     "orbax",
-    "pyarrow",
     "safetensors",
     "soundfile",
     "tensorflow",

@@ -6,6 +6,7 @@ from . import (
     callbacks,
     config,
     constraints,
+    datasets,
     debug,
     distillation,
     dtype_policies,
@@ -25,6 +26,7 @@ from . import (
     saving,
     tree,
     utils,
+    visualization,
 )
 from ._version import __version__
 from .core.device import device
@@ -76,6 +78,7 @@ __all__ = [
     "callbacks",
     "config",
     "constraints",
+    "datasets",
     "debug",
     "device",
     "distillation",
@@ -100,4 +103,5 @@ __all__ = [
     "utils",
     "value_and_grad",
     "version",
+    "visualization",
 ]

@@ -1,5 +1,7 @@
 """Small helpers."""
 
+import copy
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -161,3 +163,39 @@ def test_set_random_seed():
 def test_lists_are_complete(name):
     module = getattr(keras, name)
     assert all(hasattr(module, n) for n in module.__all__)
+
+
+def test_config():
+    config = utils.Config(rate=0.1, sizes=[1, 2])
+    config.epochs, config["seed"] = 3, 4
+    assert (config.rate, config["epochs"], config.get("seed"), config.get("x", 5)) == (0.1, 3, 4, 5)
+    assert "rate" in config and "x" not in config and len(config) == len([*config]) == 4
+    del config.seed, config["epochs"]
+    config.update({"a": 1}, b=utils.Config(c=2))
+    assert config.pop("a") == 1 and config.pop("a", None) is None
+    assert repr(config) == "<Config {'rate': 0.1, 'sizes': [1, 2], 'b': <Config {'c': 2}>}>"
+    assert config.to_json() == '{"rate": 0.1, "sizes": [1, 2], "b": {"c": 2}}'
+    assert list(zip(config.keys(), config.values())) == list(config.items())
+    copied = copy.deepcopy(config)
+    config.freeze()
+    assert config.frozen and not copied.frozen
+    before = config.as_dict()
+    changes = [
+        lambda: setattr(config, "rate", 1),
+        lambda: config.update(rate=1),
+        lambda: config.pop("rate"),
+        lambda: delattr(config, "rate"),
+        lambda: config.__delitem__("rate"),
+    ]
+    for change in changes:
+        with pytest.raises(ValueError, match="The config is frozen"):
+            change()
+    assert config.as_dict() == before
+    config.unfreeze()
+    config.rate = object()
+    with pytest.raises(TypeError, match="A object in a config can't be written as JSON"):
+        config.to_json()
+    with pytest.raises(AttributeError, match="The config has no value 'x'; it has rate, sizes, b"):
+        config.x  # noqa: B018
+    with pytest.raises(AttributeError, match="The config has no value 'x'"):
+        del config.x

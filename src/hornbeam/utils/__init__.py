@@ -34,7 +34,9 @@ from ..data import (
 from . import bounding_boxes, legacy
 from ._arrays import normalize, pad_sequences, to_categorical
 from ._batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
+from ._config import Config
 from ._feature_space import FeatureSpace
+from ._get_file import download_limits, get_file
 from ._graph import get_source_inputs
 from ._session import clear_session
 
@@ -42,6 +44,7 @@ custom_object_scope = CustomObjectScope
 Sequence = PyDataset
 
 __all__ = [
+    "Config",
     "CustomObjectScope",
     "FeatureSpace",
     "Progbar",
@@ -54,8 +57,10 @@ __all__ = [
     "custom_object_scope",
     "deserialize_keras_object",
     "disable_interactive_logging",
+    "download_limits",
     "enable_interactive_logging",
     "get_custom_objects",
+    "get_file",
     "get_registered_name",
     "get_registered_object",
     "get_source_inputs",
