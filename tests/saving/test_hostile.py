@@ -294,7 +294,8 @@ def structure_cases(files):
         layer("Dense", units=5000, name=f"d{i}") for i in range(200)
     ]
     yield case("many large layers: load_model", "load_model", files.with_config(many))
-    yield case("many large layers: model_from_json", "model_from_json", json.dumps(many))
+    if LONG:
+        yield case("many large layers: model_from_json", "model_from_json", json.dumps(many))
     zeros = {
         **layer("Zeros", "keras.src.ops.numpy", name="z", shape=[1 << 36], dtype="float32"),
         "name": "z",

@@ -9,7 +9,6 @@ from ..core.messages import expected
 from ._get import get
 from ._policy import DTypePolicy, dtype_policy
 
-
 # Of a path that is matched by regular expressions, and of such an expression from a file.
 _LONGEST = 500
 _REPEATS = re.compile(r"[*+{]")
