@@ -298,10 +298,12 @@ class Operation(Configurable):
 
 def checked_name(name):
     """`name` when it can be part of a path, else an error."""
-    if not isinstance(name, str) or "/" in name or "\0" in name or len(name) > 1000:
-        wanted = "a string without '/' and NUL, of at most 1000 characters"
-        raise ValueError(expected("A name", wanted, name))
-    return name
+    if isinstance(name, str) and len(name) <= 1000 and not {"/", "\0"} & {*name}:
+        with contextlib.suppress(UnicodeEncodeError):  # half of a surrogate pair
+            name.encode()
+            return name
+    wanted = "a string without '/' and NUL, of at most 1000 characters"
+    raise ValueError(expected("A name", wanted, name))
 
 
 def copy_spec(x):

@@ -4,9 +4,15 @@ import re
 from collections.abc import MutableMapping
 
 from ..core import objects
+from ..core.loading import LoadError
 from ..core.messages import expected
 from ._get import get
 from ._policy import DTypePolicy, dtype_policy
+
+# Of a path that is matched by regular expressions, and of such an expression from a file.
+_LONGEST = 500
+_REPEATS = re.compile(r"[*+{]")
+_NESTED = re.compile(r"\)[*+?{]|\\\d|\(\?")  # groups that repeat, and what refers to groups
 
 
 class DTypePolicyMap(DTypePolicy, MutableMapping):
@@ -67,7 +73,8 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
         """The policy of the layer with the path `key`."""
         if key in self.policy_map:
             return self.policy_map[key]
-        matching = [pattern for pattern in self.policy_map if re.fullmatch(pattern, key)]
+        patterns = self.policy_map if len(key) <= _LONGEST else ()
+        matching = [pattern for pattern in patterns if re.fullmatch(pattern, key)]
         if len(matching) > 1:
             raise ValueError(
                 f"The path {key!r} matches several keys of the DTypePolicyMap: "
@@ -119,7 +126,16 @@ class DTypePolicyMap(DTypePolicy, MutableMapping):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """A map made from what `get_config` returned."""
+        """A map made from what `get_config` returned.
+
+        Raises:
+            LoadError: if a key is a regular expression that could take forever: one that repeats
+                what has repeats in it, or has more than three of them.
+        """
+        for key in config.get("policy_map") or {}:
+            if len(_REPEATS.findall(key)) > 3 or _NESTED.search(key) or len(key) > _LONGEST:
+                wanted = "a path, or a regular expression with few repeats, none of groups"
+                raise LoadError(expected("A key of DTypePolicyMap", wanted, key))
         with objects.CustomObjectScope(custom_objects):
             return super().from_config(config)
 

@@ -1,6 +1,7 @@
 """Layers as plain data."""
 
 from ..core import objects
+from ..core.loading import LoadError
 from ..core.messages import expected
 from ._base import Layer
 
@@ -25,5 +26,5 @@ def deserialize(config, custom_objects=None):
     """
     layer = objects.deserialize(config, custom_objects)
     if not isinstance(layer, Layer):
-        raise ValueError(expected("config", "the description of a layer", config))
+        raise LoadError(expected("config", "the description of a layer", config))
     return layer

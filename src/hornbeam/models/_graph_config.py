@@ -6,7 +6,7 @@ import types
 
 from .. import activations, ops
 from ..core import dtypes, objects
-from ..core.loading import budget
+from ..core.loading import budget, check_limit
 from ..core.messages import did_you_mean
 from ..core.symbolic import FunctionCall, KerasTensor, flatten, tree_map
 from ..layers import InputLayer
@@ -116,6 +116,9 @@ def build_functional(config):
             f"The config of a functional model lacks {', '.join(sorted(map(repr, missing)))}; it "
             f"has {sorted(config)}."
         )
+    if budget() is not None:
+        calls = sum(len(entry.get("inbound_nodes", ())) for entry in config["layers"])
+        check_limit(f"The config of '{config.get('name')}' has … calls of layers", calls, "calls")
     operations, tensors, waiting = {}, {}, {}
     for entry in config["layers"]:
         name = entry.get("name") or entry["config"]["name"]

@@ -1,7 +1,9 @@
 """Models from JSON texts."""
 
 from ..core import objects
-from ..core.loading import loading
+from ..core.loading import LoadError, loading
+from ..core.messages import expected
+from ..layers import Layer
 from ..saving._json import parse_json
 
 
@@ -23,4 +25,7 @@ def model_from_json(json_string, custom_objects=None):
     (None, 2)
     """
     with loading():
-        return objects.deserialize(parse_json(json_string, "The text"), custom_objects)
+        model = objects.deserialize(parse_json(json_string, "The text"), custom_objects)
+        if not isinstance(model, Layer):
+            raise LoadError(expected("json_string", "the description of a model", model))
+        return model

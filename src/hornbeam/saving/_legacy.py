@@ -3,6 +3,7 @@
 import inspect
 
 from ..core import objects
+from ..core.loading import LoadError, loading
 from ..core.messages import did_you_mean, shown
 
 
@@ -45,7 +46,7 @@ def deserialize_keras_object(
         printable_module_name: what the objects are, for errors.
 
     Raises:
-        ValueError: for an unknown name, or what is no description.
+        LoadError: for an unknown name, or what is no description.
 
     Example:
 
@@ -55,23 +56,31 @@ def deserialize_keras_object(
     """
     if identifier is None or inspect.isroutine(identifier):
         return identifier
+    with loading():
+        return _made(identifier, module_objects, custom_objects, printable_module_name)
+
+
+def _made(identifier, module_objects, custom_objects, printable_module_name):
     named = isinstance(identifier, str)
     if not named and not (
         isinstance(identifier, dict) and {"class_name", "config"} <= {*identifier}
     ):
-        raise ValueError(
+        raise LoadError(
             f"A description of one of the {printable_module_name}s is a name, or a dict with "
             f"'class_name' and 'config'; received {shown(identifier)}."
         )
     name = identifier if named else identifier["class_name"]
     found = objects.get_registered_object(name, custom_objects, module_objects)
     if found is None:
-        raise ValueError(
+        raise LoadError(
             f"Unknown {printable_module_name} {name!r}. "
             f"{did_you_mean(name, {**(module_objects or {}), **(custom_objects or {})})}".strip()
         )
     if named:
         return found() if inspect.isclass(found) else found
     with objects.CustomObjectScope(custom_objects):
-        make = getattr(found, "from_config", None)
-        return make(identifier["config"]) if make else found(**identifier["config"])
+        if (refusal := getattr(found, "__dict__", {}).get("no_config")) is not None:
+            raise LoadError(refusal)
+        if not hasattr(found, "from_config"):  # it could be anything that the tables hold
+            raise LoadError(f"{name!r} can't be made from a config: it has no `from_config`.")
+        return found.from_config(identifier["config"])
