@@ -39,10 +39,9 @@ class IndexLookup(AdaptedLayer):
     mask token), then come `num_oov_indices` numbers of unknown tokens, then those of the
     vocabulary.
 
-    Subclasses say what tokens are: `_standard` and `_table_of`.
+    Subclasses say what tokens are.
     """
 
-    _kind = ""  # what tokens are, in errors
     _size = None  # that of a vocabulary which is about to be read from a file
 
     def _set_up(
@@ -132,14 +131,12 @@ class IndexLookup(AdaptedLayer):
             include_special_tokens: whether the list begins with the mask token and those for
                 unknown tokens, as numbers do.
         """
-        tokens = (
-            [] if self._held.tokens is None else [self._plain(token) for token in self._held.tokens]
-        )
-        return (self._special if include_special_tokens else []) + tokens
+        special = self._special if include_special_tokens else []
+        return special + [self._plain(token) for token in self._held.listed()]
 
     def vocabulary_size(self):
         """The number of tokens, the special ones included."""
-        return len(self._special) + (0 if self._held.tokens is None else len(self._held.tokens))
+        return len(self._special) + len(self._held.listed())
 
     def set_vocabulary(self, vocabulary, idf_weights=None):
         """Use other tokens.
@@ -278,10 +275,9 @@ class IndexLookup(AdaptedLayer):
         raise NotImplementedError
 
     def finish(self, known):
-        special = {
-            self._standard([t])[0] for t in (self.mask_token, self.oov_token) if t is not None
-        }
-        counts = {t: n for t, n in known.tokens.items() if n and t is not None and t not in special}
+        special = [token for token in (self.mask_token, self.oov_token) if token is not None]
+        left_out = {None, *(self._standard([token])[0] for token in special)}
+        counts = {t: n for t, n in known.tokens.items() if n and t not in left_out}
         if not counts:
             raise ValueError(f"Layer '{self.name}': adapt found no token in the data.")
         order = sorted(counts.items(), key=operator.itemgetter(1, 0), reverse=True)
@@ -337,6 +333,7 @@ class IndexLookup(AdaptedLayer):
         return vectors.astype(device_name(self.compute_dtype), copy=False)
 
     def check_known(self):
+        """Raise an error if there is no vocabulary yet."""
         if self._held.tokens is None:
             raise ValueError(
                 f"Layer '{self.path}' has no vocabulary yet. Call `adapt(data)` first, or pass "
@@ -371,14 +368,12 @@ class IndexLookup(AdaptedLayer):
     def _made_table(self):
         """`{token: number}`, with the numbers of the mask token and of missing values."""
         first = len(self._special)
-        table = dict(zip(self._listed(), range(first, first + len(self._held.tokens))))
+        tokens = self._held.listed()
+        table = dict(zip(tokens, range(first, first + len(tokens))))
         if self.mask_token is not None:
             mask = 0 if self.output_mode == "int" else _NOTHING
             table[self._standard([self.mask_token])[0]] = table[None] = mask
         return table
-
-    def _listed(self):
-        return self._held.tokens
 
     @property
     def number_of_unknown(self):
@@ -735,7 +730,7 @@ class IntegerLookup(IndexLookup):
         return numbers
 
     def _plain(self, token):
-        return int(token)
+        return token
 
     def _plain_line(self, line):
         try:
@@ -758,9 +753,6 @@ class IntegerLookup(IndexLookup):
         for i in np.flatnonzero(missing).tolist():
             keys[i] = None
         return keys
-
-    def _listed(self):
-        return self._held.tokens.tolist()
 
     def _unknown_bins(self, keys):
         if self.oov_method == "floormod":
@@ -789,6 +781,11 @@ class _Vocabulary:
         self.table: Any = None  # from tokens to numbers, made when it's needed
         self.arrow: Any = None  # the tokens as an array of pyarrow's, the same
         self.given, self.given_idf = False, None  # whether, and with what, to the constructor
+
+    def listed(self) -> Any:
+        """The tokens as a list of Python objects."""
+        tokens = () if self.tokens is None else self.tokens
+        return tokens.tolist() if isinstance(tokens, np.ndarray) else tokens
 
 
 class _Counts:
