@@ -275,3 +275,12 @@ def test_a_call_of_ones_own_is_not_split():
     model.compile("adam", "mse")
     with pytest.raises(ValueError, match=r"a compiled step needs numbers.*functional"):
         model.fit(np.array(WORDS, object), Y, verbose=0)
+
+
+def test_integers_keep_their_64_bits():
+    wide = np.array([[2**60], [2**60 + 1], [5], [7]])
+    lookup = layers.IntegerLookup(vocabulary=[2**60, 2**60 + 1, 5])
+    inputs = keras.Input((1,), dtype="int64")
+    for model in (keras.Sequential([lookup]), keras.Model(inputs, lookup(inputs))):
+        assert model(wide).tolist() == [[1], [2], [3], [0]]
+        assert model.predict(wide, verbose=0).tolist() == [[1], [2], [3], [0]]

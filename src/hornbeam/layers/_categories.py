@@ -162,6 +162,7 @@ class Discretization(Adapted, Layer):
         assert self.num_bins is not None
         if not known.size:
             raise ValueError(f"Layer '{self.name}': adapt found no number in the data.")
+        self._known = known
         self.bin_boundaries = _compressed(known, 1 / self.num_bins)[0, :-1].tolist()
 
     def adapt(self, data, steps=None):

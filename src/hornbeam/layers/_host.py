@@ -119,7 +119,6 @@ class Adapted:
         for batch in host_batches(data, batch_size, steps):
             known = self.look(known, batch)
         self.finish(known)
-        self._known = known
 
     def update_state(self, data):
         """Look at one more batch; `finalize_state` makes use of what was seen.

@@ -39,10 +39,9 @@ class IndexLookup(AdaptedLayer):
     mask token), then come `num_oov_indices` numbers of unknown tokens, then those of the
     vocabulary.
 
-    Subclasses say what tokens are: `_standard` and `_table_of`.
+    Subclasses say what tokens are.
     """
 
-    _kind = ""  # what tokens are, in errors
     _size = None  # that of a vocabulary which is about to be read from a file
 
     def _set_up(
@@ -94,16 +93,11 @@ class IndexLookup(AdaptedLayer):
                 f"{owner}: max_tokens={max_tokens} leaves no room for a vocabulary beside "
                 f"{len(self._special)} special tokens."
             )
-        # The arguments, as the config shows them; the vocabulary in use may be another one.
-        self.input_vocabulary = self.input_idf_weights = None
-        self._tokens: Any = None  # without the special ones
-        self._idf = None  # what counts are multiplied with for TF-IDF
-        self._table: Any = None  # from tokens to numbers, made when it's needed
+        self._held = _Vocabulary()
         if vocabulary is not None:
             self.set_vocabulary(vocabulary, idf_weights)
-            if not isinstance(vocabulary, (str, pathlib.PurePath)):
-                self.input_vocabulary = self.get_vocabulary(include_special_tokens=False)
-                self.input_idf_weights = idf_weights
+            self._held.given = not isinstance(vocabulary, (str, pathlib.PurePath))
+            self._held.given_idf = idf_weights
         elif idf_weights is not None:
             raise ValueError(f"{owner}: idf_weights need a vocabulary, whose weights they are.")
 
@@ -122,7 +116,7 @@ class IndexLookup(AdaptedLayer):
     @property
     def idf_weights(self):
         """What counts are multiplied with for TF-IDF, one for each number; `None` if unknown."""
-        return self._idf
+        return self._held.idf
 
     @property
     def _special(self):
@@ -137,12 +131,12 @@ class IndexLookup(AdaptedLayer):
             include_special_tokens: whether the list begins with the mask token and those for
                 unknown tokens, as numbers do.
         """
-        tokens = [] if self._tokens is None else [self._plain(token) for token in self._tokens]
-        return (self._special if include_special_tokens else []) + tokens
+        special = self._special if include_special_tokens else []
+        return special + [self._plain(token) for token in self._held.listed()]
 
     def vocabulary_size(self):
         """The number of tokens, the special ones included."""
-        return len(self._special) + (0 if self._tokens is None else len(self._tokens))
+        return len(self._special) + len(self._held.listed())
 
     def set_vocabulary(self, vocabulary, idf_weights=None):
         """Use other tokens.
@@ -181,8 +175,7 @@ class IndexLookup(AdaptedLayer):
 
     def _use(self, tokens, weights):
         """Take over a vocabulary, all at once."""
-        self._tokens, self._idf, self._table = tokens, weights, None
-        self.input_vocabulary = self.input_idf_weights = None
+        self._held = _Vocabulary(tokens, weights)
 
     def _without_special(self, tokens):
         special = self._special
@@ -256,7 +249,7 @@ class IndexLookup(AdaptedLayer):
         super().adapt(data, steps=steps)
 
     def start(self):
-        if self.input_vocabulary is not None:
+        if self._held.given:
             raise ValueError(
                 f"Layer '{self.name}' was given its vocabulary, so there is nothing for `adapt` to "
                 "learn."
@@ -282,10 +275,9 @@ class IndexLookup(AdaptedLayer):
         raise NotImplementedError
 
     def finish(self, known):
-        special = {
-            self._standard([t])[0] for t in (self.mask_token, self.oov_token) if t is not None
-        }
-        counts = {t: n for t, n in known.tokens.items() if n and t is not None and t not in special}
+        special = [token for token in (self.mask_token, self.oov_token) if token is not None]
+        left_out = {None, *(self._standard([token])[0] for token in special)}
+        counts = {t: n for t, n in known.tokens.items() if n and t not in left_out}
         if not counts:
             raise ValueError(f"Layer '{self.name}': adapt found no token in the data.")
         order = sorted(counts.items(), key=operator.itemgetter(1, 0), reverse=True)
@@ -337,11 +329,12 @@ class IndexLookup(AdaptedLayer):
 
     def _weighted(self, vectors):
         if self.output_mode == "tf_idf":
-            vectors = vectors * self._idf
+            vectors = vectors * self._held.idf
         return vectors.astype(device_name(self.compute_dtype), copy=False)
 
     def check_known(self):
-        if self._tokens is None:
+        """Raise an error if there is no vocabulary yet."""
+        if self._held.tokens is None:
             raise ValueError(
                 f"Layer '{self.path}' has no vocabulary yet. Call `adapt(data)` first, or pass "
                 "`vocabulary=`."
@@ -368,21 +361,19 @@ class IndexLookup(AdaptedLayer):
         return key in self._filled()
 
     def _filled(self):
-        if self._table is None:
-            self._table = self._made_table()
-        return self._table
+        if self._held.table is None:
+            self._held.table = self._made_table()
+        return self._held.table
 
     def _made_table(self):
         """`{token: number}`, with the numbers of the mask token and of missing values."""
         first = len(self._special)
-        table = dict(zip(self._listed(), range(first, first + len(self._tokens))))
+        tokens = self._held.listed()
+        table = dict(zip(tokens, range(first, first + len(tokens))))
         if self.mask_token is not None:
             mask = 0 if self.output_mode == "int" else _NOTHING
             table[self._standard([self.mask_token])[0]] = table[None] = mask
         return table
-
-    def _listed(self):
-        return self._tokens
 
     @property
     def number_of_unknown(self):
@@ -413,7 +404,7 @@ class IndexLookup(AdaptedLayer):
         """Numbers as positions in the vocabulary, which those of special tokens have not."""
         numbers, missing = whole_numbers(inputs.reshape(-1), f"Layer '{self.path}'")
         positions = numbers - len(self._special)
-        inside = (positions >= 0) & (positions < len(self._tokens)) & ~missing
+        inside = (positions >= 0) & (positions < len(self._held.tokens)) & ~missing
         mask = (numbers == 0) & (self.mask_token is not None)
         return np.where(inside, positions, 0), inside, mask & ~missing
 
@@ -424,25 +415,24 @@ class IndexLookup(AdaptedLayer):
             return inputs.shape, device_name(self._token_dtype)
         if self.output_mode == "int":
             return inputs.shape, "int32"
-        size = self.vocabulary_size() if self._tokens is not None else self._size
+        size = self.vocabulary_size() if self._held.tokens is not None else self._size
         depth = self._depth(size)
         return encoded_shape(inputs.shape, depth, self._vectors), device_name(self.compute_dtype)
 
     _token_dtype = "string"
 
-    # The constructor's arguments are `input_vocabulary` and `input_idf_weights`: what was given,
-    # which may not be what is in use.
+    # The vocabulary in use may be another one than that which was given.
     def constructor_arguments(self):
-        weights = self.input_idf_weights
+        held, weights = self._held, self._held.given_idf
         given = {
-            "vocabulary": self.input_vocabulary,
+            "vocabulary": self.get_vocabulary(False) if held.given else None,
             "idf_weights": None if weights is None else np.asarray(weights).tolist(),
         }
         names = objects.constructor_parameters(type(self))
         return {name: given[name] if name in given else getattr(self, name) for name in names}
 
     def get_config(self):
-        size = self._size if self._tokens is None and self._size else self.vocabulary_size()
+        size = self._size if self._held.tokens is None and self._size else self.vocabulary_size()
         return {**super().get_config(), "vocabulary_size": size}
 
     @classmethod
@@ -479,8 +469,8 @@ class IndexLookup(AdaptedLayer):
         raise NotImplementedError
 
     def save_own_variables(self, store):
-        if self._idf is not None:
-            store["idf_weights"] = self._idf
+        if self._held.idf is not None:
+            store["idf_weights"] = self._held.idf
 
     def load_own_variables(self, store):
         if self.output_mode != "tf_idf" or set(store) != {"idf_weights"}:
@@ -490,14 +480,14 @@ class IndexLookup(AdaptedLayer):
                 f"holds {', '.join(sorted(store)) or 'nothing'} for it."
             )
         weights = np.asarray(store["idf_weights"], np.float32)
-        size = self._size if self._tokens is None else self.vocabulary_size()
+        size = self._size if self._held.tokens is None else self.vocabulary_size()
         wanted = None if size is None else self._depth(size)
         if weights.ndim != 1 or (wanted is not None and len(weights) != wanted):
             raise ValueError(
                 f"Layer '{self.path}': idf_weights should have shape ({wanted},); those in the "
                 f"file have shape {weights.shape}."
             )
-        self._idf = weights
+        self._held.idf = weights
 
     def save_assets(self, dir_path):
         """Write the vocabulary into a folder, unless the config holds it.
@@ -505,7 +495,7 @@ class IndexLookup(AdaptedLayer):
         The file is `vocabulary.txt`, as Keras has it, with a token in each line. If tokens hold
         line breaks it is `vocabulary.json`.
         """
-        if self.input_vocabulary is not None or self._tokens is None:
+        if self._held.given or self._held.tokens is None:
             return
         vocabulary = self.get_vocabulary()
         lines = [line.encode("utf-8", "surrogateescape") for line in map(str, vocabulary)]
@@ -517,7 +507,7 @@ class IndexLookup(AdaptedLayer):
 
     def load_assets(self, dir_path):
         """Read the vocabulary from a folder that `save_assets` wrote to."""
-        if self.input_vocabulary is not None:
+        if self._held.given:
             return
         lines, listed = pathlib.Path(dir_path, _LINES), pathlib.Path(dir_path, _JSON)
         if listed.exists():
@@ -534,12 +524,12 @@ class IndexLookup(AdaptedLayer):
             )
         tokens = self._checked(self._without_special(vocabulary))
         size = len(tokens) + len(self._special)
-        if self._idf is not None and len(self._idf) != self._depth(size):
+        if self._held.idf is not None and len(self._held.idf) != self._depth(size):
             raise ValueError(
-                f"Layer '{self.path}': the file holds {size} tokens and {len(self._idf)} "
+                f"Layer '{self.path}': the file holds {size} tokens and {len(self._held.idf)} "
                 "idf_weights."
             )
-        self._use(tokens, self._idf)
+        self._use(tokens, self._held.idf)
 
 
 class StringLookup(IndexLookup):
@@ -623,13 +613,9 @@ class StringLookup(IndexLookup):
 
     def as_arrow(self, pa):
         """The tokens, each with a space after it, as an array of pyarrow's."""
-        if self._arrow is None:
-            self._arrow = pa.array([token + b" " for token in self._tokens], pa.binary())
-        return self._arrow
-
-    def _use(self, tokens, weights):
-        super()._use(tokens, weights)
-        self._arrow = None
+        if self._held.arrow is None:
+            self._held.arrow = pa.array([token + b" " for token in self._held.tokens], pa.binary())
+        return self._held.arrow
 
     def _read_lines(self, path):
         lines = super()._read_lines(path)
@@ -744,7 +730,7 @@ class IntegerLookup(IndexLookup):
         return numbers
 
     def _plain(self, token):
-        return int(token)
+        return token
 
     def _plain_line(self, line):
         try:
@@ -768,9 +754,6 @@ class IntegerLookup(IndexLookup):
             keys[i] = None
         return keys
 
-    def _listed(self):
-        return self._tokens.tolist()
-
     def _unknown_bins(self, keys):
         if self.oov_method == "floormod":
             return np.array([0 if key is None else key for key in keys], np.int64)
@@ -782,7 +765,27 @@ class IntegerLookup(IndexLookup):
     def _inverted(self, inputs):
         positions, inside, mask = self._known_positions(inputs)
         others = np.where(mask, self.mask_token or 0, self.oov_token)
-        return np.where(inside, self._tokens[positions], others).reshape(inputs.shape)
+        return np.where(inside, self._held.tokens[positions], others).reshape(inputs.shape)
+
+
+class _Vocabulary:
+    """The tokens without the special ones, and what is made of them.
+
+    It is an object of its own so that nobody who looks for layers and variables in the attributes
+    goes through millions of words.
+    """
+
+    def __init__(self, tokens=None, idf=None):
+        self.tokens: Any = tokens
+        self.idf = idf  # what counts are multiplied with for TF-IDF
+        self.table: Any = None  # from tokens to numbers, made when it's needed
+        self.arrow: Any = None  # the tokens as an array of pyarrow's, the same
+        self.given, self.given_idf = False, None  # whether, and with what, to the constructor
+
+    def listed(self) -> Any:
+        """The tokens as a list of Python objects."""
+        tokens = () if self.tokens is None else self.tokens
+        return tokens.tolist() if isinstance(tokens, np.ndarray) else tokens
 
 
 class _Counts:

@@ -265,8 +265,9 @@ def _checked(model, tensor, name, value, on_host):
     elif not isinstance(value, KerasTensor):
         value = _fitted(value, tensor)
     shape = standardize_shape(value.shape)
+    # A batch may have any size, also if the model was built for another.
     fits = len(shape) == len(tensor.shape) and all(
-        a is None or b is None or a == b for a, b in zip(shape, tensor.shape, strict=True)
+        a is None or b is None or a == b for a, b in zip(shape[1:], tensor.shape[1:], strict=True)
     )
     if not fits:
         raise ValueError(

@@ -112,6 +112,12 @@ class Sequential(Model):
             x = layer(x)
         self._function = Function(inputs, x, name=self.name)
 
+    def _build_once(self, call):
+        if not self.built and hasattr(call.first, "shape"):
+            self.build((None, *call.first.shape[1:]))
+        else:
+            super()._build_once(call)
+
     @overridable
     def call(self, inputs, training=None, mask=None, **kwargs):
         """Hand the inputs through all layers."""
