@@ -43,13 +43,16 @@ def kills(paths, count):
         done, ready = os.pipe()
         process = os.fork()  # before JAX has started anything
         if not process:
-            save_forever(path, ready)
-        os.read(done, 1)
+            try:
+                save_forever(path, ready)
+            finally:
+                os._exit(1)
+        os.close(ready)
+        assert os.read(done, 1), "it can't save"
         time.sleep(moments.uniform(0, 0.03))
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         os.close(done)
-        os.close(ready)
         print(path, flush=True)
         sys.stdin.readline()  # until the file has been looked at
 

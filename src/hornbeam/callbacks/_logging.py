@@ -1,6 +1,7 @@
 """Small callbacks: functions as callbacks, a table on disk, a server, and a watch for NaN."""
 
 import csv
+import io
 import math
 import os
 import time
@@ -11,6 +12,7 @@ import warnings
 import numpy as np
 
 from ..core.messages import expected, unknown_keywords
+from ..saving._archive import atomic_write
 from ._base import Callback
 from ._list import EVENTS
 from ._printing import print_line, to_json
@@ -96,16 +98,32 @@ class CSVLogger(Callback):
             if not any(key.startswith("val_") for key in logs):
                 self.keys += [f"val_{key}" for key in self.keys]
         row = {key: _cell(logs[key]) if key in logs else "NA" for key in self.keys}
-        # Opened for each row, so that the file is whole at any moment, whatever happens next.
-        mode = "a" if self.append or self._has_rows else "w"
-        with open(self.filename, mode, newline="", encoding="utf-8") as file:
+        going_on = self.append or self._has_rows
+        with io.StringIO() as text:
             writer = csv.DictWriter(
-                file, ["epoch", *self.keys], delimiter=self.sep, lineterminator="\n"
+                text, ["epoch", *self.keys], delimiter=self.sep, lineterminator="\n"
             )
-            if file.tell() == 0:
+            if not going_on or not self._size():
                 writer.writeheader()
             writer.writerow({"epoch": epoch, **row})
+            self._write(text.getvalue().encode(), going_on)
         self._has_rows = True
+
+    def _write(self, rows, going_on):
+        """Put rows on the disk, all of them or none."""
+        if not going_on:
+            with atomic_write(self.filename) as temporary:
+                temporary.write_bytes(rows)
+            return
+        size = self._size()
+        with open(self.filename, "ab", buffering=0) as file:
+            try:
+                if file.write(rows) < len(rows):
+                    raise OSError(f"No room for the next row of '{self.filename}'.")
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
 
     def state(self):
         return {"keys": self.keys, "_has_rows": self._has_rows, "size": self._size()}

@@ -4,6 +4,7 @@ import json
 import os
 import time
 import types
+import urllib.parse
 from collections.abc import Sequence
 
 import jax
@@ -193,8 +194,9 @@ class TensorBoard(Callback):
         entries = []
         for name, (layer, metadata) in self._embeddings.items():
             table = np.asarray(layer.embeddings, dtype="float32")
-            np.savetxt(os.path.join(folder, f"{name}.tsv"), table, fmt="%.7g", delimiter="\t")
-            entry = {"tensor_name": name, "tensor_path": f"{name}.tsv"}
+            file = urllib.parse.quote(name, safe=" ") + ".tsv"  # no name leads out of the folder
+            np.savetxt(os.path.join(folder, file), table, fmt="%.7g", delimiter="\t")
+            entry = {"tensor_name": name, "tensor_path": file}
             if metadata is not None:
                 path = os.path.join(self.log_dir, os.fspath(metadata))
                 entry["metadata_path"] = os.path.relpath(path, folder)

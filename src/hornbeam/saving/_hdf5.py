@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import io
 import math
+from collections.abc import Mapping
 
 import ml_dtypes  # JAX's own number types, as NumPy types
 import numpy as np
@@ -20,12 +21,58 @@ _CHUNK = 1 << 20
 _ATTRIBUTE_BYTES = 1 << 16
 
 
-def add_checksum(path):
+@contextlib.contextmanager
+def hdf5_writer(file):
+    """Context manager: gives the root group of an HDF5 file that is written to a file object.
+
+    Raises:
+        OSError: if something couldn't be written.
+    """
+    import h5py
+
+    target = _Target(file)
+    try:
+        with h5py.File(target, "w") as root:
+            yield root
+        target.flush()
+    finally:
+        if target.error is not None:
+            raise target.error
+
+
+class _Target:
+    """A file object whose errors come out at the end: HDF5 may crash after an error of the disk."""
+
+    def __init__(self, file):
+        self.file, self.error = file, None
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell  # as h5py asks for
+
+    def readinto(self, buffer):
+        return self._try(lambda: self.file.readinto(buffer), 0)
+
+    def write(self, data):
+        return self._try(lambda: self.file.write(data), len(data))
+
+    def truncate(self, size):
+        return self._try(lambda: self.file.truncate(size), size)
+
+    def flush(self):
+        return self._try(self.file.flush, None)
+
+    def _try(self, function, otherwise):
+        if self.error is None:
+            try:
+                return function()
+            except OSError as error:
+                self.error = error
+        return otherwise
+
+
+def add_checksum(file):
     """Put the checksum of a file behind its end."""
-    with open(path, "r+b") as file:
-        digest = _digest(file, file.seek(0, io.SEEK_END))
-        file.seek(0, io.SEEK_END)
-        file.write(_MARK + digest)
+    digest = _digest(file, file.seek(0, io.SEEK_END))
+    file.seek(0, io.SEEK_END)
+    file.write(_MARK + digest)
 
 
 def _digest(file, size):
@@ -178,8 +225,8 @@ class WeightsFile:
     # Reading --------------------------------------------------------------------------------------
 
     def read(self, group):
-        """The arrays of a group: `{name: array}`."""
-        return {key: self.array(dataset) for key, dataset in self.groups.get(group, {}).items()}
+        """The arrays of a group: a mapping from names, which reads one when it is asked for."""
+        return _Arrays(self, self.groups.get(group, {}))
 
     def array(self, dataset):
         """The numbers of a dataset."""
@@ -192,6 +239,22 @@ class WeightsFile:
             if not (isinstance(number_type, type) and issubclass(number_type, np.generic)):
                 raise LoadError(f"'{dataset.name}' has no known number type: {name!r}")
             return value.view(np.dtype(number_type))
+
+
+class _Arrays(Mapping):
+    """The arrays of a group."""
+
+    def __init__(self, file, datasets):
+        self._file, self._datasets = file, datasets
+
+    def __getitem__(self, name):
+        return self._file.array(self._datasets[name])
+
+    def __iter__(self):
+        return iter(self._datasets)
+
+    def __len__(self):
+        return len(self._datasets)
 
 
 def _known_filters(h5py):

@@ -17,7 +17,7 @@ from ..core.naming import to_snake_case
 from ..core.scope import enter
 from ..core.variable import Variable
 from ._archive import Archive, atomic_write
-from ._hdf5 import WeightsFile, add_checksum
+from ._hdf5 import WeightsFile, add_checksum, hdf5_writer
 from ._orbax import Checkpoint, find_checkpoint
 
 # Instance attributes that lead to layers, but not as parts of what the file describes.
@@ -90,10 +90,8 @@ def _attributes(obj):
 
 
 def write_weights(model, file):
-    """Write all weights, and the optimizer's state, to a path or file object."""
-    import h5py
-
-    with h5py.File(file, "w") as root:
+    """Write all weights, and the optimizer's state, to a binary file object."""
+    with hdf5_writer(file) as root:
         for path, obj, store in stores(model):
             group = root.create_group(path)
             group.attrs["name"] = str(getattr(obj, "name", type(obj).__name__))
@@ -339,9 +337,9 @@ def save_weights(model, filepath, overwrite=True, max_shard_size=None, **kwargs)
             "Leave it out to write one file."
         )
     check_overwrite(filepath, overwrite)
-    with atomic_write(filepath) as temporary:
-        write_weights(model, temporary)
-        add_checksum(temporary)
+    with atomic_write(filepath) as temporary, temporary.open("w+b") as file:
+        write_weights(model, file)
+        add_checksum(file)
 
 
 def check_overwrite(filepath, overwrite):
