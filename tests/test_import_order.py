@@ -48,6 +48,7 @@ LATE |= {
     "PIL",
     "flax",
     "orbax",
+    "pydot",
     "soundfile",
     "tensorflow",
     "jax.experimental",
