@@ -65,6 +65,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pass  # the other side gave up
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+
+
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """A folder that is served, its URL, and what was asked for; the cache is another folder."""
