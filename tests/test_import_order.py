@@ -43,17 +43,25 @@ SIDEWAYS = {
 }
 
 # Optional or slow to import: these alone may be imported inside a function.
-LATE = {"h5py", "rich", "tensorboardX", "matplotlib", "sklearn", "IPython", "optax", "pandas"}
-LATE |= {
+LATE = {
+    "IPython",
     "PIL",
     "flax",
-    "pyarrow",
+    "h5py",
+    "jax.experimental",  # for jax2tf, which needs TensorFlow
+    "matplotlib",
+    "optax",
     "orbax",
+    "pandas",
+    "pyarrow",
+    "pydot",
+    "rich",
     "safetensors",
+    "sklearn",
     "soundfile",
+    "tensorboardX",
     "tensorflow",
-    "jax.experimental",
-}  # the last for jax2tf, which needs TensorFlow
+}
 
 
 class Import:

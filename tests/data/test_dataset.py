@@ -103,6 +103,15 @@ def test_a_source_goes_back_to_its_place_in_shuffled_passes():
         assert [parts[i][k][0] for i in range(3)] == [batch[i::3] for i in range(3)]
 
 
+def test_each_loop_and_fit_has_its_own_order():
+    rest = lambda source: [b[0].tolist() for b, n in iter(lambda: source.take(1), (None, 0))]
+    ds = numbers(10, None).shuffle(seed=1).batch(10)
+    found = [firsts(ds), *(rest(source_of(ds))[0] for _ in range(2)), firsts(ds)]
+    wanted = numbers(10, None).shuffle(seed=1).batch(10)
+    assert found == [firsts(wanted) for _ in range(4)]
+    assert len({str(order) for order in found}) == 4
+
+
 def test_a_shard_makes_only_its_rows():
     made = []
     ds = Dataset.of_rows(10, lambda rows: made.extend(rows) or rows, 4)

@@ -1,3 +1,9 @@
+"""`Sequential` models that are built late."""
+
+import numpy as np
+
+import hornbeam as keras
+from hornbeam import layers
 
 
 def test_built_by_a_batch_it_takes_batches_of_other_sizes():

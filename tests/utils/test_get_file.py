@@ -65,6 +65,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             pass  # the other side gave up
 
 
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+
+
 @pytest.fixture
 def server(tmp_path, monkeypatch):
     """A folder that is served, its URL, and what was asked for; the cache is another folder."""
@@ -238,6 +243,16 @@ def lying_about_size():
     return bytes(data)
 
 
+def with_large_header():
+    """A tar whose first header alone takes as much memory as it likes."""
+    member = tarfile.TarInfo("a")
+    member.pax_headers = {"comment": "x" * 2_000_000}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        archive.addfile(member)
+    return out.getvalue()
+
+
 def without_end():
     """A tar of two members, cut off between them."""
     return tar(("a", b"a" * 512), ("b", b"b"), mode="w")[: 2 * 512]
@@ -312,6 +327,7 @@ def test_links_inside_become_copies(server, tmp_path):
         (tar(*[(f"{i}", b"") for i in range(21)]), "it has more than 20 members"),
         (tar(("a", b"x" * 5000), cut=60), "wasn't extracted: "),
         (tar(("a", b"x" * 5000), mode="w", cut=2000), "wasn't extracted: .*unexpected end of data"),
+        (with_large_header(), "it has a header of 20000[0-9][0-9] bytes"),
         (without_end(), "wasn't extracted: its end is missing"),
         (b"no archive at all", "is no archive of a kind that archive_format='auto' allows"),
         (zipped(("../out", b"x")), "the name '../out' leads out of its folder"),

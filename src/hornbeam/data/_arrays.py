@@ -126,7 +126,7 @@ def as_arrays(part: Any, name, wanted=None, raw=False) -> Any:
             raise ValueError(f"{name} is a {type(part).__name__}. {hint}")
         if isinstance(part, dict):
             return {k: as_arrays(v, f"{name}[{k!r}]", raw=raw) for k, v in part.items()}
-        if isinstance(part, (list, tuple)) and not _is_data(part, raw):
+        if isinstance(part, (list, tuple)) and not is_written_out(part, raw):
             return type(part)(as_arrays(v, f"{name}[{i}]", raw=raw) for i, v in enumerate(part))
         if is_sparse(part):
             return given if given.format == "csr" else given.tocsr()
@@ -178,7 +178,7 @@ def _from_table(columns, name, wanted, raw) -> Any:
     return np.stack(values, axis=-1) if values else None
 
 
-def _is_data(x, raw=False):
+def is_written_out(x, raw=False):
     """Whether a list is one array written out, such as `[[1, 2], [3, 4]]`."""
     while isinstance(x, (list, tuple)):
         if not x:

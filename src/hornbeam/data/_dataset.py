@@ -56,7 +56,7 @@ class Dataset(PyDataset):
         super().__init__(workers)
         self._step = step
         self._seed = random_seed()  # of orders that have none of their own
-        self._passes = 0  # that were begun by `iter`
+        self._passes = 0  # that were begun
         self.class_names, self.file_paths = class_names, file_paths
 
     @classmethod
@@ -175,7 +175,7 @@ def processors():
 
 def random_seed():
     """A number that `keras.utils.set_random_seed` sets."""
-    return int(np.random.randint(2**31 - 1))  # as `keras.utils.setrandom_seed` has it
+    return int(np.random.randint(2**31 - 1))  # as `keras.utils.set_random_seed` has it
 
 
 def _read(dataset, epoch):
@@ -210,11 +210,17 @@ class DatasetSource(BatchSource):
             )
         super().__init__(data, name=name, form=form)
         self._dataset, self._seed = data, data._seed
+        self._base = data._passes  # so that a second `fit` goes on with other orders
         self._read_from(data)
 
     def _read_from(self, data):
         self._reader.close()
-        self._reader: Any = _Reader(data, lambda: (self._seed, self.epoch))
+        self._reader: Any = _Reader(data, self._pass)
+
+    def _pass(self):
+        epoch = self._base + self.epoch
+        self._dataset._passes = max(self._dataset._passes, epoch + 1)
+        return self._seed, epoch
 
     def shard(self, index, count):
         """From now on, take only every `count`-th row of each batch; see `Source.shard`."""
@@ -223,12 +229,12 @@ class DatasetSource(BatchSource):
 
     def state(self, unused=0):
         """Where the source is, as plain data; see `Source.state`."""
-        return {**super().state(unused), "seed": self._seed}
+        return {**super().state(unused), "seed": self._seed, "base": self._base}
 
     def restore(self, state, replay=False):
         """Go to where a source over the same data was; see `Source.restore`."""
         self._stop()
-        self._seed = state.get("seed", self._seed)
+        self._seed, self._base = state["seed"], state["base"]
         super().restore(state, replay)
 
 

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from ..core.messages import expected, one_of
-from ._arrays import _is_data, as_arrays, count_rows
+from ._arrays import as_arrays, count_rows, is_written_out
 from ._dataset import Dataset, collate
 from ._files import FORMATS
 from ._foreign import Columns, rows_of, to_numpy
@@ -148,7 +148,7 @@ def _rows(data):
     if by_number is not None:
         count, get = by_number
         return count, lambda numbers: _batch(get(numbers))
-    if isinstance(data, list) and not _is_data(data):
+    if isinstance(data, list) and not is_written_out(data):
         data = tuple(data)
     arrays = jax.tree.map(np.asarray, as_arrays(data, "dataset", raw=True))
     return count_rows(arrays, ("dataset",)), lambda numbers: jax.tree.map(

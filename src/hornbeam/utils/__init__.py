@@ -38,6 +38,7 @@ from ._config import Config
 from ._feature_space import FeatureSpace
 from ._get_file import download_limits, get_file
 from ._graph import get_source_inputs
+from ._plot_model import model_to_dot, plot_model
 from ._session import clear_session
 
 custom_object_scope = CustomObjectScope
@@ -70,9 +71,11 @@ __all__ = [
     "is_keras_tensor",
     "legacy",
     "load_img",
+    "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
     "pad_sequences",
+    "plot_model",
     "register_keras_serializable",
     "save_img",
     "serialize_keras_object",

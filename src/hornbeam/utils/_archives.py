@@ -54,16 +54,23 @@ class Unsafe(ValueError):
 
 def format_of(path, formats):
     """`"tar"`, `"zip"` or `None`: which of `formats` a file has."""
-    known = {"tar": tarfile.is_tarfile, "zip": zipfile.is_zipfile}
+    known = {"tar": _is_tar, "zip": zipfile.is_zipfile}
     for name in formats:
         if name not in known:
             raise ValueError(expected("archive_format", "'auto', 'tar', 'zip' or None", name))
-        try:
-            if known[name](path):
-                return name
-        except (OSError, EOFError, zlib.error) as error:  # compressed, and cut off
-            raise ValueError(f"{path} wasn't extracted: {error}.") from error
+        if known[name](path):
+            return name
     return None
+
+
+def _is_tar(path):
+    try:
+        with _open_tar(path):
+            return True
+    except tarfile.TarError:
+        return False
+    except (OSError, EOFError, zlib.error, Unsafe) as error:  # compressed, and cut off
+        raise ValueError(f"{path} wasn't extracted: {error}.") from error
 
 
 def extract_archive(path, kind, folder, limits):
@@ -174,9 +181,33 @@ class _Writer:
             )
 
 
+class _Header(tarfile.TarInfo):
+    """A tar's header, of which the parts that are read as a whole (long names) are limited."""
+
+    @classmethod
+    def frombuf(cls, buf, encoding, errors):
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _READ_WHOLE and found.size > _CHUNK:
+            raise Unsafe(f"it has a header of {found.size} bytes")
+        return found
+
+
+_READ_WHOLE = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+
+def _open_tar(path):
+    return tarfile.open(path, "r:*", tarinfo=_Header)
+
+
 def _read_tar(path, writer):
     links = []
-    with tarfile.open(path, "r:*") as tar:
+    with _open_tar(path) as tar:
         for member in tar:
             name = member.name
             if member.isdir():
