@@ -37,19 +37,16 @@ def read_lists(data, shape):
     """
     try:
         found = _read(data)
-        assert found.function.endswith(" _reconstruct") and isinstance(found.state, tuple)
         lists = found.state[-1]
-        assert isinstance(lists, list) and shape == (len(lists),) == found.state[1]
-        assert all(type(row) is list and all(type(i) is int for i in row) for row in lists)
-    except (
-        AssertionError,
-        AttributeError,
-        IndexError,
-        KeyError,
-        TypeError,
-        ValueError,
-        struct.error,
-    ) as error:
+        if not (
+            found.function.endswith(" _reconstruct")
+            and isinstance(found.state, tuple)
+            and isinstance(lists, list)
+            and shape == (len(lists),) == found.state[1]
+            and all(type(row) is list and all(type(i) is int for i in row) for row in lists)
+        ):
+            raise ValueError("It holds other objects.")
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error) as error:
         raise ValueError("An array of objects should hold lists of ints, and doesn't.") from error
     result = np.empty(len(lists), dtype=object)
     result[:] = lists
