@@ -158,6 +158,8 @@ ENTRIES = {
     "filters": layer("Reshape", target_shape=[1 << 40, 1]),
     "repeat": layer("RepeatVector", n=10**10),
     "embedding": layer("Embedding", input_dim=10**9, output_dim=10**3),
+    "many frequencies": layer("STFTSpectrogram", fft_length=10**9),
+    "many bands": layer("MelSpectrogram", num_mel_bins=10**9),
     "many windows": layer("AdaptiveMaxPooling1D", output_size=10**9),
     "many windows in rows": layer("AdaptiveAveragePooling1D", output_size=10**9),
     "numpy of a long string": layer(
