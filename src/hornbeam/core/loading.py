@@ -9,6 +9,8 @@ import contextvars
 import dataclasses
 import math
 
+import numpy as np
+
 
 class LoadError(ValueError):
     """What was to be loaded, a file or a description of an object, is broken, foreign or hostile.
@@ -154,6 +156,18 @@ class Budget:
 def budget():
     """The `Budget` of what is being loaded, or `None`."""
     return _budget.get()
+
+
+def count_steps(number):
+    """Count the steps of a loop that Python runs as often as a description says, as calls."""
+    if (counts := _budget.get()) is not None:
+        counts.count_calls(number)
+
+
+def count_array(path, shape):
+    """Count an array of float64 that NumPy makes while a layer is built, like a variable."""
+    if (counts := _budget.get()) is not None:
+        counts.count_variable(path, shape, np.dtype("float64"))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from ..core.loading import count_steps
 from ._arguments import positive_int
 from ._image import RandomImageLayer, checked_range, factor_range, per_image
 from ._image_colours import (
@@ -133,6 +134,7 @@ class RandAugment(_Policy):
     def _plane(self, transformation, size):
         choice, drawn = transformation["layer_idxes"], transformation["transforms"]
         total = jnp.eye(3)[None]
+        count_steps(self.num_ops)
         for step in range(self.num_ops):
             for index, (name, layer) in enumerate(self._choices.items()):
                 plane = layer._plane(jax.tree.map(lambda x: x[step], drawn[name]), size)  # noqa: B023

@@ -81,6 +81,8 @@ def _made(identifier, module_objects, custom_objects, printable_module_name):
     with objects.CustomObjectScope(custom_objects):
         if (refusal := getattr(found, "__dict__", {}).get("no_config")) is not None:
             raise LoadError(refusal)
-        if not hasattr(found, "from_config"):  # it could be anything that the tables hold
-            raise LoadError(f"{name!r} can't be made from a config: it has no `from_config`.")
-        return found.from_config(identifier["config"])
+        if hasattr(found, "from_config"):
+            return found.from_config(identifier["config"])
+        if not (inspect.isclass(found) and hasattr(found, "get_config")):  # it could be anything
+            raise LoadError(f"{name!r} can't be made from a config: it has no `get_config`.")
+        return found(**identifier["config"])
