@@ -51,15 +51,26 @@ def free_memory():
         jax.clear_caches()
 
 
+# Folders whose files run hundreds of small programs a few times each: XLA's care would take longer
+# than it saves. Others may say `pytestmark = pytest.mark.usefixtures("quick_compiles")`.
+QUICK = {"against", "contracts", "layers", "ops"}
+
+
 @pytest.fixture(scope="module")
 def quick_compiles():
-    """For files that run hundreds of small programs a few times each, where XLA's care would take
-    longer than it saves: `pytestmark = pytest.mark.usefixtures("quick_compiles")`."""
+    """Programs are compiled with few optimizations."""
     import jax
 
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_compiles_in_some_folders(request):
+    """`quick_compiles` for the folders above."""
+    if request.path.parent.name in QUICK:
+        request.getfixturevalue("quick_compiles")
 
 
 @pytest.fixture

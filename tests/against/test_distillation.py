@@ -6,8 +6,6 @@ import pytest
 
 import hornbeam as keras
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(40, 6)).astype("float32")
 Y = (X[:, 0] > 0).astype("int64") + (X[:, 1] > 0.3)

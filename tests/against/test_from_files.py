@@ -11,7 +11,6 @@ import hornbeam as keras
 
 PIL_Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("grain")
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,6 @@ from hypothesis import given, strategies
 
 import hornbeam as keras
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 RANDOM = np.random.RandomState(3)
 T = RANDOM.rand(6, 4).astype("float32")
 P = RANDOM.rand(6, 4).astype("float32")

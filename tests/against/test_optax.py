@@ -9,8 +9,6 @@ import pytest
 import hornbeam as keras
 from hornbeam import optimizers
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 SHAPES = {"body": {"dense": {"kernel": (4, 3), "bias": (3,)}}, "head": {"kernel": (3, 2)}}
 
 

@@ -11,8 +11,6 @@ import pytest
 import hornbeam as keras
 from hornbeam import optimizers
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 CASES = [
     ("SGD", {}),
     ("SGD", dict(momentum=0.9)),

@@ -13,8 +13,6 @@ from hornbeam.core.masks import set_mask
 from hornbeam.losses._base import reduce_weighted, total_and_count
 from hornbeam.losses._functions import check_labels
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 RANDOM = np.random.RandomState(0)
 
 

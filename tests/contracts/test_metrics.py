@@ -14,8 +14,6 @@ import hornbeam as keras
 from hornbeam.core.masks import set_mask
 from hornbeam.metrics._accuracy import accuracy_for
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 RANDOM = np.random.RandomState(0)
 
 

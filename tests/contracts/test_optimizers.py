@@ -14,8 +14,6 @@ import hornbeam as keras
 from hornbeam import optimizers
 from hornbeam.optimizers import schedules
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 # One of each class, with options that use all of its state.
 CASES = {
     "SGD": dict(momentum=0.9, nesterov=True),

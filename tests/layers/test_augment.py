@@ -11,8 +11,6 @@ import hornbeam as keras
 from hornbeam import layers
 from hornbeam.layers._image import ImageLayer, RandomImageLayer
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 FIRST = "channels_first"
 
 # Arguments of every layer; those of a random one change images in any case.
