@@ -45,7 +45,17 @@ class _Target:
 
     def __init__(self, file):
         self.file, self.error = file, None
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell  # as h5py asks for
+
+    # Also these write: what a buffer still holds.
+
+    def read(self, size=-1):
+        return self._try(lambda: self.file.read(size), b"")
+
+    def seek(self, offset, whence=io.SEEK_SET):
+        return self._try(lambda: self.file.seek(offset, whence), offset)
+
+    def tell(self):
+        return self._try(self.file.tell, 0)
 
     def readinto(self, buffer):
         return self._try(lambda: self.file.readinto(buffer), 0)
