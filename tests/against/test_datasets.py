@@ -254,7 +254,6 @@ def objects(*items):
         [[1], [2]],
         {"x": [1]},
     ],
-    ids=str,
 )
 def test_anything_else_is_refused_and_not_run(content, protocol, capfd):
     with pytest.raises(ValueError, match="should hold lists of ints, and doesn't"):
