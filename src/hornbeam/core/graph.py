@@ -109,7 +109,7 @@ class Split:
         outputs: flat list of the graph's outputs.
 
     Attributes:
-        needed: ids of the tensors that the host part takes.
+        needed: the tensors that the host part takes.
 
     Raises:
         ValueError: if something on the host depends on something that is compiled.
@@ -128,7 +128,7 @@ class Split:
             if stage in ("host", "split") or takers:
                 stages[id(node)] = stage
                 needed.update((id(x), node) for x in node.inputs)
-        self.needed = needed.keys()
+        self.needed = [x for n in nodes for x in n.outputs if id(x) in needed]
         self.host = [n for n in nodes if id(n) in stages]
         self.device = [n for n in nodes if not n.is_input and stages.get(id(n)) in (None, "split")]
         made = {id(x) for n in self.device for x in n.outputs}

@@ -1,6 +1,7 @@
 """Layers that number the words, or integers, of a vocabulary."""
 
 import collections
+import copy
 import itertools
 import json
 import operator
@@ -229,6 +230,12 @@ class IndexLookup(AdaptedLayer):
 
     def _depth(self, size) -> Any:
         return self.max_tokens if self.pad_to_max_tokens else size
+
+    def clone(self):
+        """A new layer made from the same arguments, with the vocabulary that this one has."""
+        other = super().clone()
+        other._held = self._held
+        return other
 
     # Learning ---------------------------------------------------------------------------------
 
@@ -487,6 +494,7 @@ class IndexLookup(AdaptedLayer):
                 f"Layer '{self.path}': idf_weights should have shape ({wanted},); those in the "
                 f"file have shape {weights.shape}."
             )
+        self._held = copy.copy(self._held)  # clones have the same one
         self._held.idf = weights
 
     def save_assets(self, dir_path):

@@ -140,6 +140,12 @@ class TextVectorization(AdaptedLayer):
         """
         self._lookup_layer.set_vocabulary(vocabulary, idf_weights)
 
+    def clone(self):
+        """A new layer made from the same arguments, with the vocabulary that this one has."""
+        other = super().clone()
+        other._lookup_layer._held = self._lookup_layer._held
+        return other
+
     # Learning ---------------------------------------------------------------------------------
 
     def start(self):

@@ -122,7 +122,7 @@ class Function(Operation):
     @property
     def on_host(self):
         """Ids of the tensors that the host part takes."""
-        return () if self.split is None else self.split.needed
+        return () if self.split is None else {id(x) for x in self.split.needed}
 
     def _in_order(self, inputs):
         """The values of `inputs`, given in the model's structure, by name, or flat."""

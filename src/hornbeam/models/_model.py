@@ -108,6 +108,10 @@ class Model(GraphLayer):
         self.autocast = False  # every layer casts for itself
         self.built = True
 
+    def __getstate__(self):
+        """For `pickle` and `copy`: all but compiled programs, which are made again."""
+        return {**vars(self), "_programs": {}}
+
     # What it is made of -------------------------------------------------------------------------
 
     @overridable
