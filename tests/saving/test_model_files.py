@@ -190,7 +190,7 @@ def test_saving_refused(tmp_path, saved):
         model.save(tmp_path / "m.h5")
     with pytest.raises(FileExistsError, match="Pass overwrite=True"):
         model.save(saved, overwrite=False)
-    with pytest.raises(NotImplementedError, match="zipped=False"):
+    with pytest.raises(ValueError, match="zipped=False"):
         model.save(saved, zipped=False)
     with pytest.raises(TypeError, match="overwrite"):
         model.save(saved, over_write=True)

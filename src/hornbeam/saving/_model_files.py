@@ -6,10 +6,10 @@ import tempfile
 from ..core import objects
 from ..core.loading import LoadError, loading
 from ..core.messages import expected, shown, unknown_keywords
-from ._archive import CONFIG, WEIGHTS, Archive, write_archive
-from ._hdf5 import WeightsFile
+from ._archive import CONFIG, Archive, is_model_folder, write_archive
+from ._model_folder import write_folder
 from ._orbax import Checkpoint, find_checkpoint
-from ._weights import check_overwrite, read_weights, walk, write_weights
+from ._weights import check_overwrite, read_weights, walk, weights_in, write_weights
 
 # The release whose format this is; Keras reads the field, and checks nothing.
 FORMAT_VERSION = "3.15.1"
@@ -18,17 +18,18 @@ FORMAT_VERSION = "3.15.1"
 def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
     """Write a model (structure, weights, optimizer, compile settings) to a `.keras` file.
 
-    The file is replaced as a whole or not at all, also when the process is killed.
+    The file, or folder, is replaced as a whole or not at all, also when the process is killed.
 
     Args:
         model: the model.
-        filepath: path ending in `.keras`.
+        filepath: path ending in `.keras`; that of a folder has no such ending.
         overwrite: whether an existing file is replaced; otherwise that is an error.
-        zipped: `True` (the default) for one file. Folders are not supported yet.
+        zipped: `False` for a folder in the place of a file, with the same members in it.
 
     Raises:
         ValueError: for another ending.
-        FileExistsError: if the file exists and `overwrite` is false.
+        FileExistsError: if the file exists and `overwrite` is false; or if there is a folder of
+            this name with other things in it.
         TypeError: if something in the model can't be described as data.
 
     Example:
@@ -44,18 +45,19 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
     include_optimizer = kwargs.pop("include_optimizer", True)
     if kwargs:
         raise unknown_keywords("save_model", kwargs, ("overwrite", "zipped", "include_optimizer"))
-    if zipped is False:
-        raise NotImplementedError(
-            "save_model(zipped=False), a folder in the place of a file, is not implemented yet. "
-            "Leave it out to write one .keras file."
+    if zipped is False and str(filepath).endswith(".keras"):
+        raise ValueError(
+            f"A folder has no name ending in '.keras', which is that of a file; received "
+            f"'{filepath}' with zipped=False."
         )
-    if not str(filepath).endswith(".keras"):
+    if zipped is not False and not str(filepath).endswith(".keras"):
         raise ValueError(
             expected(
                 "filepath",
                 "a path ending in '.keras'",
                 str(filepath),
-                "For the weights alone use `model.save_weights('….weights.h5')`."
+                "For a folder, pass zipped=False. For the weights alone use "
+                "`model.save_weights('….weights.h5')`."
                 + (" Old whole-model .h5 files are not supported yet." if _is_h5(filepath) else ""),
             )
         )
@@ -64,7 +66,8 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
     metadata = {"keras_version": FORMAT_VERSION}
     config = model_config(model, include_optimizer)
     assets = {path: obj.save_assets for path, obj in walk(model) if hasattr(obj, "save_assets")}
-    write_archive(filepath, metadata, config, lambda file: write_weights(model, file), assets)
+    write = write_folder if zipped is False else write_archive
+    write(filepath, metadata, config, lambda file: write_weights(model, file), assets)
 
 
 def model_config(model, compiled=True):
@@ -84,8 +87,9 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     limited, see `load_limits`.
 
     Args:
-        filepath: path of a `.keras` file, or of a folder that `callbacks.OrbaxCheckpoint` wrote:
-            of one checkpoint, or of all, for the last one.
+        filepath: path of a `.keras` file, or of the folder that `model.save(zipped=False)` writes;
+            or of a folder that `callbacks.OrbaxCheckpoint` wrote: of one checkpoint, or of all, for
+            the last one.
         custom_objects: dict from names to your classes and functions that the model uses.
         compile: whether to compile the model as it was.
         safe_mode: `False` lets this call run the Python bytecode that Keras writes for a lambda.
@@ -97,11 +101,11 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
             much, or if its weights don't fit its structure.
     """
     name = str(filepath)
-    if not name.endswith(".keras"):
+    if not name.endswith(".keras") and not is_model_folder(filepath):
         if (folder := find_checkpoint(filepath)) is None:
             raise LoadError(
-                f"'{filepath}' has no known format: load_model reads '.keras' files, and folders "
-                "with Orbax checkpoints."
+                f"'{filepath}' has no known format: load_model reads '.keras' files, folders of "
+                "models, and folders with Orbax checkpoints."
                 + (" Old whole-model .h5 files are not supported yet." if _is_h5(filepath) else "")
             )
         checkpoint = Checkpoint(folder)
@@ -113,11 +117,7 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
             return _load(checkpoint.about["config"], checkpoint, custom_objects, compile, safe_mode)
     with Archive(filepath) as archive:
         config = archive.json(CONFIG)
-        with (
-            archive.weights() as source,
-            WeightsFile(source, f"{filepath}/{WEIGHTS}") as weights,
-            loading(name, weights.nbytes),
-        ):
+        with weights_in(archive) as weights, loading(name, weights.nbytes):
             model = _load(config, weights, custom_objects, compile, safe_mode)
             _load_assets(model, archive)
     return model
