@@ -574,14 +574,7 @@ def _find(module, name, registered_name, what) -> Any:
     for candidate in (registered_name, name):
         if candidate and (found := _custom(candidate)) is not None:
             return found
-    if module in (None, "builtins") or module.startswith(_PRIVATE):
-        candidates = [o for (m, n), o in _public.items() if n == name]
-        if module is not None and len(candidates) > 1:
-            family = module.removeprefix(_PRIVATE).partition(".")[0]
-            candidates = [_public.get((f"keras.{family}", name), candidates[0])]
-        found = candidates[0] if candidates else None
-    else:
-        found = _public.get((module, name))
+    found = published(module, name)
     if found is None:
         names = {n for _, n in _public} | {n.rpartition(">")[2] for n in _registered}
         raise LoadError(
@@ -590,6 +583,17 @@ def _find(module, name, registered_name, what) -> Any:
             f"with `@keras.saving.register_keras_serializable()`. {did_you_mean(name, names)}"
         )
     return found
+
+
+def published(module, name) -> Any:
+    """hornbeam's own object that a config means by a module and a name, or `None`."""
+    if module in (None, "builtins") or module.startswith(_PRIVATE):
+        candidates = [o for (m, n), o in _public.items() if n == name]
+        if module is not None and len(candidates) > 1:
+            family = module.removeprefix(_PRIVATE).partition(".")[0]
+            candidates = [_public.get((f"keras.{family}", name), candidates[0])]
+        return candidates[0] if candidates else None
+    return _public.get((module, name))
 
 
 def get(family, identifier, custom_objects=None) -> Any:

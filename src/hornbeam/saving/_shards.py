@@ -101,7 +101,7 @@ class Shards:
         self.name, self.groups, self.nbytes = name, {}, 0
         self._parts, self._stack = {}, contextlib.ExitStack()
         try:
-            for file in _files(index, name):
+            for file in files_of(index, name):
                 try:
                     part = self._stack.enter_context(open_part(file))
                 except FileNotFoundError:
@@ -143,7 +143,7 @@ class Shards:
         return {key: self._parts[group, key].array(array) for key, array in held.items()}
 
 
-def _files(index, name):
+def files_of(index, name):
     """The names of the files that an index lists, in order."""
     found = index.get("weight_map")
     if not isinstance(found, dict):
