@@ -219,6 +219,71 @@ def test_models_travel_both_ways(tmp_path, make):
     copy.load_weights(tmp_path / "real.weights.h5")
 
 
+def loss_by_name(model):
+    """Keras can't read `loss="mse"` from its own .h5 files."""
+    model.compile("adam", "mean_squared_error")
+
+
+@pytest.mark.parametrize("form", ["h5", "folder", "weights.json"])
+@pytest.mark.parametrize("make", [mlp, convolutions, nested, masked_text, recurrent])
+def test_other_formats_travel_both_ways(tmp_path, make, form):
+    """Whole models as .h5 and as folders, and weights in several files."""
+    model, x, y = make(real)
+    loss_by_name(model)
+    model.train_on_batch(x, y)
+    for k, name, source in ((real, "a", model), (hornbeam, "b", None)):
+        if k is hornbeam:
+            source = copy
+        if form == "h5":
+            source.save(tmp_path / f"{name}.h5")
+        elif form == "folder":
+            source.save(tmp_path / name, zipped=False)
+        else:
+            source.save_weights(tmp_path / f"{name}.weights.json", max_shard_size=1e-6)
+            assert len(list(tmp_path.glob(f"{name}_*.weights.h5"))) > 1
+        other = hornbeam if k is real else real
+        if form == "weights.json":
+            loaded, *_ = make(other)
+            loss_by_name(loaded)
+            loaded.optimizer.build(loaded.trainable_variables)
+            loaded.load_weights(tmp_path / f"{name}.weights.json")
+        else:
+            loaded = other.saving.load_model(tmp_path / (f"{name}.h5" if form == "h5" else name))
+        close(source.get_weights(), loaded.get_weights(), 0)
+        close(state(source), state(loaded), 0)
+        close(source(x), loaded(x))
+        copy = loaded
+    model.train_on_batch(x, y)
+    copy.train_on_batch(x, y)
+    close(model.get_weights(), copy.get_weights(), 1e-4)
+
+
+@pytest.mark.parametrize("source", ["keras", "hornbeam"])
+def test_old_weights_by_name(tmp_path, source):
+    here, there = (real, hornbeam) if source == "keras" else (hornbeam, real)
+    model, other = (
+        k.Sequential([k.Input((3,)), k.layers.Dense(4, name="a"), k.layers.Dense(2, name="b")])
+        for k in (here, there)
+    )
+    model.save(tmp_path / "m.h5")
+    other.load_weights(tmp_path / "m.h5")
+    close(model.get_weights(), other.get_weights(), 0)
+    last = there.Sequential([there.Input((4,)), there.layers.Dense(2, name="b")])
+    last.load_weights(tmp_path / "m.h5", by_name=True)
+    close(last.get_weights(), model.get_weights()[2:], 0)
+
+
+def test_edited_weights_load_in_keras(tmp_path):
+    model, x, _ = mlp(real)
+    model.save_weights(tmp_path / "a.weights.h5")
+    editor = hornbeam.saving.KerasFileEditor(tmp_path / "a.weights.h5")
+    assert editor.compare(mlp(hornbeam)[0])["status"] == "success"
+    editor.add_weights("layers/dense_1", {"1": np.array([5.0, 6.0], "float32")})
+    editor.save(tmp_path / "b.weights.h5")
+    model.load_weights(tmp_path / "b.weights.h5")
+    close(model.layers[-1].bias, [5.0, 6.0], 0)
+
+
 @pytest.mark.parametrize("make", [mlp, several_ends, nested])
 def test_models_made_here_load_in_keras(tmp_path, make):
     model, x, y = trained(hornbeam, make)

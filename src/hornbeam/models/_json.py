@@ -3,6 +3,7 @@
 from ..core import objects
 from ..core.loading import loading
 from ..saving._json import parse_json
+from ..saving._renamed import upgraded
 
 
 def model_from_json(json_string, custom_objects=None):
@@ -23,4 +24,5 @@ def model_from_json(json_string, custom_objects=None):
     (None, 2)
     """
     with loading():
-        return objects.deserialize(parse_json(json_string, "The text"), custom_objects)
+        config, _ = upgraded(parse_json(json_string, "The text"))
+        return objects.deserialize(config, custom_objects)

@@ -9,13 +9,15 @@ import os
 import pathlib
 
 from ..core import objects
-from ..core.loading import loading
+from ..core.loading import LoadError, loading
 from ..core.naming import to_snake_case
 from ._archive import CONFIG, METADATA, Archive, is_model_folder
 from ._editor import natural
 from ._orbax import find_checkpoint
+from ._renamed import upgraded
 from ._shards import files_of, read_index
-from ._weights import open_weights
+from ._weights import is_h5, open_weights
+from ._whole_h5 import compile_config, open_h5
 
 _CHUNK = 1 << 20
 
@@ -60,6 +62,7 @@ class FileReport:
     compiled: dict | None = None
     custom_objects: tuple = ()
     bytecode: bool = False
+    mapped: tuple = ()
 
     def __repr__(self):
         return "\n".join(_lines(self))
@@ -86,7 +89,9 @@ def inspect_file(filepath):
         - `custom_objects`, the names of classes and functions that are not Keras's and have to be
           registered, or passed as `custom_objects`, to load the file;
         - `bytecode`, whether it holds a lambda as Python bytecode, which only loads with
-          `safe_mode=False`.
+          `safe_mode=False`;
+        - `mapped`, what has another name today than in the release that wrote the file, and is
+          mapped by loading.
 
     Raises:
         LoadError: if the file isn't whole, or of no known format.
@@ -107,6 +112,8 @@ def inspect_file(filepath):
     with loading(str(path)):
         if str(path).endswith(".keras") or is_model_folder(path):
             return _of_archive(path)
+        if is_h5(path.name):
+            return _of_whole_h5(path)
         found = find_checkpoint(path)
         members = _members(path if found is None else found)
         with open_weights(path) as weights:
@@ -143,7 +150,37 @@ def _of_archive(path):
         date_saved=_text(metadata.get("date_saved")),
         weights=held,
         parameters=_parameters(held),
-        **_structure(config, held),
+        **_structure(config, held, metadata.get("keras_version")),
+    )
+
+
+def _of_whole_h5(path):
+    members = _members(path)
+    with open_h5(path) as file:
+        held = _weights(file.held)
+        layers = {
+            name: sum(math.prod(array.shape) for array in arrays.values())
+            for name, arrays in file.layers().items()
+        }
+        total = sum(layers.values()) + sum(math.prod(a.shape) for a in file.top().values())
+        config, training = file.config, file.training
+        if config is not None and training is not None:
+            config = {**config, "compile_config": compile_config(training)}
+        about = _structure(config, held, file.keras_version)
+    if about:
+        about["layers"] = tuple(
+            dataclasses.replace(x, path=x.name, parameters=layers.get(x.name, 0))
+            for x in about["layers"]
+        )
+    return FileReport(
+        str(path),
+        "old Keras model (HDF5)" if about else "old Keras weights (HDF5)",
+        path.stat().st_size,
+        members,
+        weights=held,
+        parameters=total,
+        keras_version=_text(file.keras_version),
+        **about,
     )
 
 
@@ -219,10 +256,14 @@ def _parameters(weights, prefix=""):
 # Structure ---------------------------------------------------------------------------------------
 
 
-def _structure(config, weights):
+def _structure(config, weights, release=None):
     """What a config says of a model: a part of a `FileReport`'s fields."""
     if not isinstance(config, dict):
         return {}
+    try:
+        config, mapped = upgraded(config, release)
+    except LoadError as error:
+        mapped = [str(error)]
     found = _Names()
     found.visit(config)
     inner = config.get("config")
@@ -233,6 +274,7 @@ def _structure(config, weights):
         "compiled": _compiled(config.get("compile_config")),
         "custom_objects": tuple(sorted(found.custom)),
         "bytecode": found.bytecode,
+        "mapped": tuple(mapped),
     }
 
 
@@ -325,5 +367,7 @@ def _lines(report):
         yield "Needs custom_objects: " + ", ".join(report.custom_objects)
     if report.bytecode:
         yield "Holds Python bytecode, which loads only with safe_mode=False"
+    for text in report.mapped:
+        yield f"Mapped: {text}"
     for name, member in report.members.items():
         yield f"{name}: {member.nbytes:,} bytes, sha256 {member.sha256}"

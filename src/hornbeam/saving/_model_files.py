@@ -6,13 +6,13 @@ import tempfile
 from ..core import objects
 from ..core.loading import LoadError, loading
 from ..core.messages import expected, shown, unknown_keywords
-from ._archive import CONFIG, Archive, is_model_folder, write_archive
+from ._archive import CONFIG, METADATA, Archive, atomic_write, is_model_folder, write_archive
+from ._hdf5 import add_checksum
 from ._model_folder import write_folder
 from ._orbax import Checkpoint, find_checkpoint
-from ._weights import check_overwrite, read_weights, walk, weights_in, write_weights
-
-# The release whose format this is; Keras reads the field, and checks nothing.
-FORMAT_VERSION = "3.15.1"
+from ._renamed import FORMAT_VERSION, upgraded
+from ._weights import check_overwrite, is_h5, read_weights, walk, weights_in, write_weights
+from ._whole_h5 import compile_config, open_h5, write_whole_h5
 
 
 def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
@@ -22,7 +22,8 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
 
     Args:
         model: the model.
-        filepath: path ending in `.keras`; that of a folder has no such ending.
+        filepath: path ending in `.keras`; that of a folder has no such ending. One ending in `.h5`
+            writes Keras's old format, which knows no assets.
         overwrite: whether an existing file is replaced; otherwise that is an error.
         zipped: `False` for a folder in the place of a file, with the same members in it.
 
@@ -50,18 +51,24 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
             f"A folder has no name ending in '.keras', which is that of a file; received "
             f"'{filepath}' with zipped=False."
         )
-    if zipped is not False and not str(filepath).endswith(".keras"):
+    whole_h5 = zipped is None and is_h5(str(filepath))
+    if zipped is not False and not whole_h5 and not str(filepath).endswith(".keras"):
         raise ValueError(
             expected(
                 "filepath",
-                "a path ending in '.keras'",
+                "a path ending in '.keras' (or in '.h5', for Keras's old format)",
                 str(filepath),
                 "For a folder, pass zipped=False. For the weights alone use "
-                "`model.save_weights('….weights.h5')`."
-                + (" Old whole-model .h5 files are not supported yet." if _is_h5(filepath) else ""),
+                "`model.save_weights('….weights.h5')`.",
             )
         )
     check_overwrite(filepath, overwrite)
+    if whole_h5:
+        model_config(model, include_optimizer)  # complains of what is no data
+        with atomic_write(filepath) as temporary:
+            write_whole_h5(temporary, model, include_optimizer)
+            add_checksum(temporary)
+        return
     # No date, which the file has anyway, so that equal models give equal bytes.
     metadata = {"keras_version": FORMAT_VERSION}
     config = model_config(model, include_optimizer)
@@ -87,9 +94,9 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     limited, see `load_limits`.
 
     Args:
-        filepath: path of a `.keras` file, or of the folder that `model.save(zipped=False)` writes;
-            or of a folder that `callbacks.OrbaxCheckpoint` wrote: of one checkpoint, or of all, for
-            the last one.
+        filepath: path of a `.keras` file, or of a whole-model `.h5` file; of the folder that
+            `model.save(zipped=False)` writes; or of a folder that `callbacks.OrbaxCheckpoint`
+            wrote: of one checkpoint, or of all, for the last one.
         custom_objects: dict from names to your classes and functions that the model uses.
         compile: whether to compile the model as it was.
         safe_mode: `False` lets this call run the Python bytecode that Keras writes for a lambda.
@@ -101,12 +108,13 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
             much, or if its weights don't fit its structure.
     """
     name = str(filepath)
+    if is_h5(name):
+        return _load_whole_h5(filepath, custom_objects, compile, safe_mode)
     if not name.endswith(".keras") and not is_model_folder(filepath):
         if (folder := find_checkpoint(filepath)) is None:
             raise LoadError(
-                f"'{filepath}' has no known format: load_model reads '.keras' files, folders of "
-                "models, and folders with Orbax checkpoints."
-                + (" Old whole-model .h5 files are not supported yet." if _is_h5(filepath) else "")
+                f"'{filepath}' has no known format: load_model reads '.keras' and whole-model "
+                "'.h5' files, folders of models, and folders with Orbax checkpoints."
             )
         checkpoint = Checkpoint(folder)
         if checkpoint.about["config"] is None:
@@ -117,20 +125,46 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
             return _load(checkpoint.about["config"], checkpoint, custom_objects, compile, safe_mode)
     with Archive(filepath) as archive:
         config = archive.json(CONFIG)
+        metadata = archive.json(METADATA) if METADATA in archive.names else {}
         with weights_in(archive) as weights, loading(name, weights.nbytes):
-            model = _load(config, weights, custom_objects, compile, safe_mode)
+            release = metadata.get("keras_version")
+            model = _load(config, weights, custom_objects, compile, safe_mode, release)
             _load_assets(model, archive)
     return model
 
 
-def _load(config, weights, custom_objects, compile, safe_mode):
+def _load(config, weights, custom_objects, compile, safe_mode, release=None):
     """The model that a config describes, with its weights."""
     if not compile:
         config.pop("compile_config", None)
+    model = _make(config, custom_objects, safe_mode, release)
+    read_weights(model, weights, fresh=True)
+    return model
+
+
+def _make(config, custom_objects, safe_mode, release):
+    """The model that a config of any release describes."""
+    config, _ = upgraded(config, release)
     model = objects.deserialize(config, custom_objects, safe_mode)
     if not hasattr(model, "load_own_variables"):
         raise LoadError(f"{CONFIG} describes no model, but {shown(model)}.")
-    read_weights(model, weights, fresh=True)
+    return model
+
+
+def _load_whole_h5(filepath, custom_objects, compile, safe_mode):
+    with open_h5(filepath) as file, loading(str(filepath), file.nbytes):
+        if file.config is None:
+            raise LoadError(
+                f"'{filepath}' holds weights only. Make the model and use its `load_weights`."
+            )
+        config = dict(file.config)
+        if compile and file.training is not None:
+            config["compile_config"] = compile_config(file.training)
+        model = _make(config, custom_objects, safe_mode, file.keras_version)
+        file.load_into(model)
+        if getattr(model, "optimizer", None) is not None:
+            model.optimizer.build(model.trainable_variables)
+            file.load_optimizer(model.optimizer)
     return model
 
 
@@ -145,10 +179,6 @@ def _load_assets(model, archive):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
             obj.load_assets(folder)
-
-
-def _is_h5(filepath):
-    return str(filepath).endswith((".h5", ".hdf5"))
 
 
 def _check_plain(data, path):

@@ -24,6 +24,7 @@ from ._hdf5 import WeightsFile, add_checksum
 from ._orbax import Checkpoint, find_checkpoint
 from ._safetensors import SafetensorsFile, names_of, write_safetensors
 from ._shards import Item, Shards, read_index, shards_of, write_shards
+from ._whole_h5 import open_h5
 
 # Instance attributes that lead to layers, but not as parts of what the file describes.
 _NOT_STATE = {"_arguments", "_inbound_nodes", "_layers", "_losses"}
@@ -217,6 +218,10 @@ def _load_own(obj, store):
         own = obj.variables
         if not store:
             return  # weights without an optimizer are no mistake: it goes on as it is
+        if len(store) == len(own) - 1 and str(len(store)) not in store:
+            # tf.keras 2 didn't write the learning rate, which comes second.
+            later = {str(i + 1): store[str(i)] for i in range(1, len(store)) if str(i) in store}
+            store = {"0": store.get("0"), "1": np.asarray(own[1]), **later}
         if len(store) <= 2 < len(own) and not int(obj.iterations):
             # Both before their first step, the file's without slots.
             own = own[: len(store)]
@@ -275,8 +280,9 @@ class _Report:
     def finish(self, skip_mismatch):
         """Raise or warn if anything was noted."""
         for group in self.file.groups.keys() - self.used:
-            # The state of an optimizer means nothing to a model that isn't compiled.
-            if "optimizer" not in group.split("/"):
+            # The state of an optimizer means nothing to a model that isn't compiled; tf.keras 2
+            # also wrote those of metrics.
+            if "optimizer" not in group.split("/") and not group.startswith("metrics/"):
                 datasets = self.file.groups[group]
                 where = f"{group}/" if group else ""
                 self.file_only += [f"{where}{key} {d.shape}" for key, d in datasets.items()]
@@ -488,21 +494,33 @@ def load_weights(model, filepath, skip_mismatch=False, **kwargs):
             files (`.weights.json`, `.safetensors.index.json`); of the folder that `model.save`
             writes with `zipped=False`; or of a folder that `callbacks.OrbaxCheckpoint` wrote: of
             one checkpoint, or of all, for the last one.
+            A file in Keras's old format ends in `.h5`; layers are paired in their order.
         skip_mismatch: whether to load what fits, and warn of the rest.
+        by_name: for that format, whether layers are found by name instead, and others left.
 
     Raises:
         LoadError: if the file isn't whole, or the file and the model don't fit together, listing
             both sides; nothing is changed then.
     """
+    by_name = kwargs.pop("by_name", False)
     if kwargs:
-        if "by_name" in kwargs:
-            raise ValueError(
-                "`by_name` is of old .h5 files. A .weights.h5 file is matched by structure; "
-                "skip_mismatch=True loads what fits."
-            )
-        raise unknown_keywords("load_weights", kwargs, ("skip_mismatch",))
+        raise unknown_keywords("load_weights", kwargs, ("skip_mismatch", "by_name"))
+    if is_h5(str(filepath)):
+        with open_h5(filepath) as file, loading(str(filepath), file.nbytes):
+            file.load_into(model, by_name, skip_mismatch)
+        return
+    if by_name:
+        raise ValueError(
+            "`by_name` is of old .h5 files. Other formats are matched by structure; "
+            "skip_mismatch=True loads what fits."
+        )
     with open_weights(filepath, model) as file, loading(str(filepath), file.nbytes):
         read_weights(model, file, skip_mismatch)
+
+
+def is_h5(name):
+    """Whether a name is that of a file in Keras's old format, of a model or of weights."""
+    return name.endswith((".h5", ".hdf5")) and not name.endswith(_H5)
 
 
 @contextlib.contextmanager
@@ -534,6 +552,5 @@ def open_weights(filepath, model=None):
                 f"'{name}' has no known format: weights come from '.weights.h5', '.safetensors' "
                 "and '.keras' files, from their indexes, and from folders of models or Orbax "
                 "checkpoints."
-                + (" Old whole-model .h5 files are not supported yet." if "h5" in name else "")
             )
         yield stack.enter_context(weights)
