@@ -89,6 +89,7 @@ def test_weights_of_keras_2(golden, name):
     close(model.predict(inputs_of(model, about), verbose=0), about["outputs"], 1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:Layer .*got an input with a mask")
 @pytest.mark.parametrize("name", ["2_images", "2_sequences"])
 def test_json_of_keras_2(name):
     model = keras.models.model_from_json((GOLDEN / f"{name}.config.json").read_text())
@@ -313,7 +314,7 @@ def test_what_does_not_fit_changes_nothing(tmp_path):
         (lambda f: f.attrs.__delitem__("model_config"), "holds weights only"),
         (lambda f: f["model_weights"].attrs.__delitem__("layer_names"), "holds 0 layers"),
         (lambda f: f["model_weights"].attrs.__setitem__("layer_names", [1, 2]), "than names"),
-        (lambda f: f["model_weights/a"].__delitem__([*f["model_weights/a"]][0]), "lacks its array"),
+        (lambda f: f["model_weights/a"].clear(), "lacks its array"),
         (lambda f: f.__setitem__("x", h5py.SoftLink("/model_weights")), "is a link"),
     ],
 )

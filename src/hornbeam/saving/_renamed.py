@@ -104,6 +104,15 @@ CLASSES = {
 # Arguments that make the new class what the old one was.
 IMPLIED = {"SyncBatchNormalization": {"synchronized": True}}
 
+# Attributes that lead to layers, and so are parts of paths in files of weights, of tf.keras 2.
+ATTRIBUTES = {
+    "_layer_checkpoint_dependencies": "layers",
+    "_query_dense": "query_dense",
+    "_key_dense": "key_dense",
+    "_value_dense": "value_dense",
+    "_output_dense": "output_dense",
+}
+
 # Classes of functions in a graph that are another one today.
 OPERATIONS = {"TrueDivide": "Divide"}
 
@@ -182,6 +191,11 @@ def upgraded(config, release=None):
     """
     upgrade = _Upgrade(release not in (None, FORMAT_VERSION))
     return upgrade.value(config), list(upgrade.report)
+
+
+def upgraded_path(path):
+    """A path in a file of weights as it is called today."""
+    return "/".join(ATTRIBUTES.get(part, part) for part in path.split("/"))
 
 
 class _Upgrade:
@@ -279,6 +293,9 @@ def _takes(cls, argument):
 def _upgrade_graph(config):
     """The config of a model with calls in Keras 2's form, `[[name, call, tensor, kwargs], …]`."""
     layers = [entry for entry in config["layers"] if isinstance(entry, dict)]
+    if any(_is_operation(entry) for entry in layers):
+        found = [{**e, "module": _module(e)} if _is_operation(e) else e for e in config["layers"]]
+        return {**config, "layers": found}
     if not any(_is_old(entry.get("inbound_nodes")) for entry in layers):
         return config
     # Where a model is called in another, making it counted as its first call.
@@ -338,6 +355,21 @@ def _single(references):
     """The one reference in a list of one."""
     alone = isinstance(references, list) and len(references) == 1
     return references[0] if alone and isinstance(references[0], list) else references
+
+
+def _is_operation(entry):
+    """Whether an entry describes a function of keras.ops, of which .h5 files don't say so."""
+    config, calls = entry.get("config"), entry.get("inbound_nodes")
+    if "module" in entry or not isinstance(config, dict) or "trainable" in config:
+        return False
+    called = isinstance(calls, list) and bool(calls) and not _is_old(calls)
+    is_layer = objects.published("keras.layers", entry.get("class_name")) is not None
+    return called and not (is_layer and "dtype" in config)
+
+
+def _module(entry):
+    is_activation = entry["class_name"] in ("Mish", "ReLU")
+    return "keras.src.activations.activations" if is_activation else "keras.src.ops.numpy"
 
 
 def _is_old(calls):

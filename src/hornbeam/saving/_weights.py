@@ -22,6 +22,7 @@ from ..core.variable import Variable
 from ._archive import INDEX, WEIGHTS, Archive, atomic_write, is_model_folder
 from ._hdf5 import WeightsFile, add_checksum
 from ._orbax import Checkpoint, find_checkpoint
+from ._renamed import upgraded_path
 from ._safetensors import SafetensorsFile, names_of, write_safetensors
 from ._shards import Item, Shards, read_index, shards_of, write_shards
 from ._whole_h5 import open_h5
@@ -161,6 +162,9 @@ def read_weights(model, file, skip_mismatch=False, fresh=False):
             f"Model '{model.name}' is not built yet, so it has no variables to load the weights "
             f"of '{file.name}' into. Call it on some data first, or `model.build(input_shape)`."
         )
+    known = {f"{path}/vars" for path, _ in found}
+    for group in [g for g in file.groups if g not in known and upgraded_path(g) in known]:
+        file.groups[upgraded_path(group)] = file.groups.pop(group)
     report, values = _Report(model, file), {}
     held = file.nbytes <= _HELD
     # Optimizers come last: they are built only when all else fits.
