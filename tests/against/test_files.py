@@ -342,6 +342,7 @@ class Scale:
         self.objects = {"Scaled": Scaled, "twice": twice}
 
 
+@pytest.mark.filterwarnings("ignore:.*not all of it would come back")
 @pytest.mark.parametrize("source", ["keras", "hornbeam"])
 def test_custom_objects_travel(tmp_path, source):
     here, there = (real, hornbeam) if source == "keras" else (hornbeam, real)

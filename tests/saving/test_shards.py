@@ -262,6 +262,7 @@ def test_a_folder_with_links_or_strangers_is_refused(tmp_path):
         keras.saving.load_model(path)
 
 
+@pytest.mark.filterwarnings("ignore:.*not all of it would come back")
 def test_a_failed_save_leaves_the_old_folder(tmp_path):
     class Fails(L.Layer):
         def call(self, x):

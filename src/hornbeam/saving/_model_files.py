@@ -2,6 +2,7 @@
 
 import pathlib
 import tempfile
+import warnings
 
 from ..core import objects
 from ..core.loading import LoadError, loading
@@ -31,7 +32,11 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
         ValueError: for another ending.
         FileExistsError: if the file exists and `overwrite` is false; or if there is a folder of
             this name with other things in it.
-        TypeError: if something in the model can't be described as data.
+        TypeError: if something in the model can't be described as data, such as a lambda.
+
+    Warns:
+        UserWarning: if something would not come back, saying what mends it: a class or function
+            that is local and not registered, or a `get_config` that leaves an argument out.
 
     Example:
 
@@ -64,17 +69,29 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
         )
     check_overwrite(filepath, overwrite)
     if whole_h5:
-        model_config(model, include_optimizer)  # complains of what is no data
+        _config_to_write(model, include_optimizer, filepath)  # complains of what is no data
         with atomic_write(filepath) as temporary:
             write_whole_h5(temporary, model, include_optimizer)
             add_checksum(temporary)
         return
     # No date, which the file has anyway, so that equal models give equal bytes.
     metadata = {"keras_version": FORMAT_VERSION}
-    config = model_config(model, include_optimizer)
+    config = _config_to_write(model, include_optimizer, filepath)
     assets = {path: obj.save_assets for path, obj in walk(model) if hasattr(obj, "save_assets")}
     write = write_folder if zipped is False else write_archive
     write(filepath, metadata, config, lambda file: write_weights(model, file), assets)
+
+
+def _config_to_write(model, compiled, filepath):
+    """The config, after a warning of what would not come back from it."""
+    with objects.doubting() as doubts:
+        config = model_config(model, compiled)
+    if doubts:
+        warnings.warn(
+            f"'{filepath}' is written, but not all of it would come back: {'; '.join(doubts)}.",
+            stacklevel=4,
+        )
+    return config
 
 
 def model_config(model, compiled=True):

@@ -554,7 +554,7 @@ def open_weights(filepath, model=None):
         else:
             raise LoadError(
                 f"'{name}' has no known format: weights come from '.weights.h5', '.safetensors' "
-                "and '.keras' files, from their indexes, and from folders of models or Orbax "
-                "checkpoints."
+                "and '.keras' files, from indexes of several, from folders of models, and from "
+                "folders with Orbax checkpoints."
             )
         yield stack.enter_context(weights)
