@@ -4,6 +4,8 @@ Everything here is data to data, before any object is made. What is the same in 
 it is, so that configs of any release may go through.
 """
 
+from typing import Any
+
 from ..core import objects
 from ..core.loading import LoadError
 
@@ -105,7 +107,7 @@ CLASSES = {
 IMPLIED = {"SyncBatchNormalization": {"synchronized": True}}
 
 # Attributes that lead to layers, and so are parts of paths in files of weights, of tf.keras 2.
-ATTRIBUTES = {
+ATTRIBUTES: dict[str, str] = {
     "_layer_checkpoint_dependencies": "layers",
     "_query_dense": "query_dense",
     "_key_dense": "key_dense",
@@ -179,7 +181,7 @@ _SETTINGS = {
 _DEFAULTS = {"nn.softmax": {"axis": -1}}
 
 
-def upgraded(config, release=None):
+def upgraded(config, release=None) -> Any:
     """A model's or object's config in today's form.
 
     Args:
@@ -195,7 +197,7 @@ def upgraded(config, release=None):
 
 def upgraded_path(path):
     """A path in a file of weights as it is called today."""
-    return "/".join(ATTRIBUTES.get(part, part) for part in path.split("/"))
+    return "/".join(ATTRIBUTES.get(part) or part for part in path.split("/"))
 
 
 class _Upgrade:
