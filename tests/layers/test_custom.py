@@ -180,6 +180,7 @@ def test_add_loss_counts_in_training():
     assert losses[1] - losses[0] == pytest.approx(penalty, rel=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:.*not all of it would come back")
 def test_unregistered_layers_are_passed_by_name(tmp_path):
     class Halves(layers.Layer):
         def call(self, x):

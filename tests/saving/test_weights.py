@@ -319,9 +319,9 @@ def test_not_built(tmp_path):
 
 
 def test_endings(tmp_path):
-    with pytest.raises(ValueError, match=r"ends in '\.weights\.h5'; received '.*a\.h5'"):
+    with pytest.raises(ValueError, match=r"ends in '\.weights\.h5' or .*; received '.*a\.h5'"):
         keras.saving.save_weights(model(), tmp_path / "a.h5")
-    with pytest.raises(ValueError, match=r"come from '\.weights\.h5' and '\.keras' files"):
+    with pytest.raises(ValueError, match=r"weights come from '\.weights\.h5', "):
         keras.saving.load_weights(model(), tmp_path / "a.txt")
     with pytest.raises(FileNotFoundError, match=r"a\.weights\.h5"):
         keras.saving.load_weights(model(), tmp_path / "a.weights.h5")
@@ -331,8 +331,6 @@ def test_arguments(tmp_path):
     path = save(tmp_path, model())
     with pytest.raises(FileExistsError, match="Pass overwrite=True"):
         keras.saving.save_weights(model(), path, overwrite=False)
-    with pytest.raises(NotImplementedError, match="max_shard_size"):
-        keras.saving.save_weights(model(), path, max_shard_size=1)
     with pytest.raises(ValueError, match="by_name"):
         keras.saving.load_weights(model(), path, by_name=True)
     with pytest.raises(TypeError, match="skip_mismatch"):

@@ -30,6 +30,7 @@ _public = {}  # {("keras.layers", "Dense"): class}
 _home = {}  # {class or function: ("keras.layers", "Dense")}
 _families = {}  # {"initializers": {"glorot_uniform": class, "GlorotUniform": class}}
 _bytecode = contextvars.ContextVar("bytecode", default=False)  # whether a call asked for it
+_doubts: contextvars.ContextVar[dict | None] = contextvars.ContextVar("doubts", default=None)
 _registered = {}  # {"package>Name": object}
 _registered_names = {}  # {object: "package>Name"}
 # Functions that each package has beside what configs name.
@@ -370,10 +371,57 @@ def serialize(obj) -> Any:
     )
 
 
+@contextlib.contextmanager
+def doubting():
+    """Context manager: gives a list, to which `serialize` adds what would not come back, with the
+    reason and its mend."""
+    found = {}
+    token = _doubts.set(found)
+    try:
+        yield found.keys()
+    finally:
+        _doubts.reset(token)
+
+
+def _doubt_local(thing):
+    """Note a class or function that nobody will find again: it is local, and not registered."""
+    doubts, name = _doubts.get(), getattr(thing, "__qualname__", "")
+    if doubts is None or thing in _registered_names or "<locals>" not in name:
+        return
+    if public_name(thing) is None and _custom(thing.__name__) is not thing:
+        what = "class" if inspect.isclass(thing) else "function"
+        doubts[
+            f"the {what} '{thing.__name__}' is local to {name.partition('.<locals>')[0]}(), and "
+            "not registered: decorate it with `@keras.saving.register_keras_serializable()`, or "
+            f"pass `custom_objects={{{thing.__name__!r}: …}}` when loading"
+        ] = True
+
+
+def _doubt_config(obj, config):
+    """Note arguments that an object was given, and that its own `get_config` leaves out."""
+    cls, doubts = type(obj), _doubts.get()
+    if doubts is None or is_ours(cls) or not isinstance(obj, Configurable):
+        return
+    if not is_ours(inspect.unwrap(cls.from_config.__func__)):
+        return
+    known = constructor_parameters(cls)
+    required = {
+        n for n in known if _signature(cls).parameters[n].default is inspect.Parameter.empty
+    }
+    given = obj.constructor_arguments().keys() & set(known)
+    for name in sorted((given | required) - config.keys()):
+        doubts[
+            f"'{getattr(obj, 'name', cls.__name__)}' was given {name}, which the `get_config` of "
+            f"{cls.__name__} leaves out: let it return {name!r}, too"
+        ] = True
+
+
 def _object_config(obj):
     cls = type(obj)
     data = _named(cls, class_name(obj), config_home(obj))
-    data["config"] = {k: config_value(v) for k, v in obj.get_config().items()}
+    config = obj.get_config()
+    _doubt_config(obj, config)
+    data["config"] = {k: config_value(v) for k, v in config.items()}
     for key, method in (
         ("build_config", "get_build_config"),
         ("compile_config", "get_compile_config"),
@@ -398,6 +446,7 @@ def class_name(obj):
 
 def _named(thing, name, home=None):
     """The four keys that say what something is."""
+    _doubt_local(thing)
     module, name, registered = home or home_of(thing, name)
     return {"module": module, "class_name": name, "config": None, "registered_name": registered}
 
@@ -421,6 +470,7 @@ def _function_config(function):
             "pass it as `custom_objects={name: function}` when loading."
         )
     home = public_name(function)
+    _doubt_local(function)
     return {
         "module": home[0] if home else "builtins",
         "class_name": "function",
@@ -574,14 +624,7 @@ def _find(module, name, registered_name, what) -> Any:
     for candidate in (registered_name, name):
         if candidate and (found := _custom(candidate)) is not None:
             return found
-    if module in (None, "builtins") or module.startswith(_PRIVATE):
-        candidates = [o for (m, n), o in _public.items() if n == name]
-        if module is not None and len(candidates) > 1:
-            family = module.removeprefix(_PRIVATE).partition(".")[0]
-            candidates = [_public.get((f"keras.{family}", name), candidates[0])]
-        found = candidates[0] if candidates else None
-    else:
-        found = _public.get((module, name))
+    found = published(module, name)
     if found is None:
         names = {n for _, n in _public} | {n.rpartition(">")[2] for n in _registered}
         raise LoadError(
@@ -590,6 +633,17 @@ def _find(module, name, registered_name, what) -> Any:
             f"with `@keras.saving.register_keras_serializable()`. {did_you_mean(name, names)}"
         )
     return found
+
+
+def published(module, name) -> Any:
+    """hornbeam's own object that a config means by a module and a name, or `None`."""
+    if module in (None, "builtins") or module.startswith(_PRIVATE):
+        candidates = [o for (m, n), o in _public.items() if n == name]
+        if module is not None and len(candidates) > 1:
+            family = module.removeprefix(_PRIVATE).partition(".")[0]
+            candidates = [_public.get((f"keras.{family}", name), candidates[0])]
+        return candidates[0] if candidates else None
+    return _public.get((module, name))
 
 
 def get(family, identifier, custom_objects=None) -> Any:

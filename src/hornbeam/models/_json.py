@@ -5,6 +5,7 @@ from ..core.loading import LoadError, loading
 from ..core.messages import expected
 from ..layers import Layer
 from ..saving._json import parse_json
+from ..saving._renamed import upgraded
 
 
 def model_from_json(json_string, custom_objects=None):
@@ -25,7 +26,8 @@ def model_from_json(json_string, custom_objects=None):
     (None, 2)
     """
     with loading():
-        model = objects.deserialize(parse_json(json_string, "The text"), custom_objects)
+        config, _ = upgraded(parse_json(json_string, "The text"))
+        model = objects.deserialize(config, custom_objects)
         if not isinstance(model, Layer):
             raise LoadError(expected("json_string", "the description of a model", model))
         return model

@@ -10,6 +10,8 @@ from ..core.objects import (
 )
 from ..core.objects import deserialize as deserialize_keras_object
 from ..core.objects import serialize as serialize_keras_object
+from ._editor import KerasFileEditor
+from ._inspect import inspect_file
 from ._model_files import load_model, save_model
 from ._weights import load_weights, save_weights
 
@@ -17,6 +19,7 @@ custom_object_scope = CustomObjectScope
 
 __all__ = [
     "CustomObjectScope",
+    "KerasFileEditor",
     "LimitError",
     "LoadError",
     "custom_object_scope",
@@ -24,6 +27,7 @@ __all__ = [
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
+    "inspect_file",
     "load_limits",
     "load_model",
     "load_weights",

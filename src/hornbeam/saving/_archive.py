@@ -1,6 +1,7 @@
 """Files that are whole or absent: atomic writes, and the zip that a `.keras` file is."""
 
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -12,12 +13,14 @@ import tempfile
 import zipfile
 
 from ..core.loading import LoadError
+from ._folder import FolderReader
 from ._zip import ZipReader, is_plain_name
 
 METADATA, CONFIG, WEIGHTS, ASSETS = "metadata.json", "config.json", "model.weights.h5", "assets"
+INDEX = "model.weights.json"
 
 # What a `.keras` file may hold: also weights in several files, as Keras writes large ones.
-_MEMBERS = re.compile(
+MEMBERS = re.compile(
     r"metadata\.json|config\.json|model\.weights\.(h5|json)|model_\d+\.weights\.h5|assets/.+",
     re.DOTALL,
 )
@@ -48,14 +51,14 @@ def atomic_write(path):
         yield temporary
         if path.exists():
             temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-        _sync(temporary)
+        sync(temporary)
         os.replace(temporary, path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _sync(path):
+def sync(path):
     """Wait until a file or folder is on the disk."""
     try:
         handle = os.open(path, os.O_RDONLY)
@@ -78,36 +81,53 @@ def write_archive(path, metadata, config, write_weights, save_assets):
             object's files into a folder it is given.
     """
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "x") as archive:
-        for name, data in ((METADATA, metadata), (CONFIG, config)):
-            archive.writestr(zipfile.ZipInfo(name, MEMBER_DATE), json.dumps(data))
-        # HDF5 seeks while it writes, which a zip can't. The file has no name, so nothing is left
-        # behind by a kill; it lies in the target's folder, where there must be room anyway.
-        with tempfile.TemporaryFile(dir=temporary.parent) as weights:
-            write_weights(weights)
-            _add(archive, weights, WEIGHTS)
-        for object_path, save in save_assets.items():
-            with tempfile.TemporaryDirectory() as folder:
-                save(folder)
-                for file in sorted(f for f in pathlib.Path(folder).rglob("*") if f.is_file()):
-                    name = f"{ASSETS}/{object_path}/{file.relative_to(folder).as_posix()}"
-                    if not is_plain_name(name):
-                        raise ValueError(
-                            f"The file {name!r}, which `save_assets` wrote, needs a name without "
-                            "control characters, backslashes and colons, and of at most 255 bytes."
-                        )
-                    with file.open("rb") as source:
-                        _add(archive, source, name)
+
+        def add(name, source):
+            source.seek(0)
+            with archive.open(zipfile.ZipInfo(name, MEMBER_DATE), "w", force_zip64=True) as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+
+        write_members(add, temporary.parent, metadata, config, write_weights, save_assets)
 
 
-def _add(archive, source, name):
-    source.seek(0)
-    with archive.open(zipfile.ZipInfo(name, MEMBER_DATE), "w", force_zip64=True) as target:
-        shutil.copyfileobj(source, target, 1 << 20)
+def write_members(add, scratch, metadata, config, write_weights, save_assets):
+    """Hand everything that a `.keras` file holds to `add(name, file object)`.
+
+    Args:
+        add: the function.
+        scratch: folder with room for the weights; the rest as in `write_archive`.
+    """
+    for name, data in ((METADATA, metadata), (CONFIG, config)):
+        add(name, io.BytesIO(json.dumps(data).encode()))
+    # HDF5 seeks while it writes, which a zip can't. The file has no name, so nothing is left
+    # behind by a kill; it lies in the target's folder, where there must be room anyway.
+    with tempfile.TemporaryFile(dir=scratch) as weights:
+        write_weights(weights)
+        add(WEIGHTS, weights)
+    for object_path, save in save_assets.items():
+        with tempfile.TemporaryDirectory() as folder:
+            save(folder)
+            for file in sorted(f for f in pathlib.Path(folder).rglob("*") if f.is_file()):
+                name = f"{ASSETS}/{object_path}/{file.relative_to(folder).as_posix()}"
+                if not is_plain_name(name):
+                    raise ValueError(
+                        f"The file {name!r}, which `save_assets` wrote, needs a name without "
+                        "control characters, backslashes and colons, and of at most 255 bytes."
+                    )
+                with file.open("rb") as source:
+                    add(name, source)
+
+
+def is_model_folder(path):
+    """Whether there is a folder at `path` with what a `.keras` file holds."""
+    path = pathlib.Path(path)
+    return path.is_dir() and (path / CONFIG).is_file() and (path / METADATA).is_file()
 
 
 class Archive:
-    """A `.keras` file to read from. Members are read by name; a file with others than Keras
-    writes is refused.
+    """A `.keras` file, or a folder with the same members, to read from.
+
+    Members are read by name; a file with others than Keras writes is refused.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -118,21 +138,34 @@ class Archive:
         self.path = pathlib.Path(path)
         if not self.path.exists():
             raise FileNotFoundError(f"There is no file '{self.path}'.")
-        self._file = self.path.open("rb")
+        self._stack = contextlib.ExitStack()
         try:
-            self._zip = ZipReader(self._file, str(self.path))
+            if self.path.is_dir():
+                self._zip = FolderReader(self.path)
+            else:
+                file = self._stack.enter_context(self.path.open("rb"))
+                self._zip = ZipReader(file, str(self.path))
             for name in self._zip.names:
-                if not _MEMBERS.fullmatch(name):
+                if not MEMBERS.fullmatch(name):
                     raise LoadError(f"'{self.path}': a .keras file has no member {name!r}.")
         except BaseException:
-            self._file.close()
+            self._stack.close()
             raise
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._file.close()
+        self._stack.close()
+
+    @property
+    def names(self):
+        """The names of all members."""
+        return self._zip.names
+
+    def size(self, name):
+        """How many bytes a member has when unpacked."""
+        return self._zip.size(name)
 
     def json(self, name):
         """The data in a JSON member: a dict."""

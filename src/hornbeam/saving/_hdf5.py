@@ -79,10 +79,11 @@ class _Target:
 
 
 def add_checksum(file):
-    """Put the checksum of a file behind its end."""
+    """Put the checksum of a file behind its end; returns it, in hex."""
     digest = _digest(file, file.seek(0, io.SEEK_END))
     file.seek(0, io.SEEK_END)
     file.write(_MARK + digest)
+    return digest.hex()
 
 
 def _digest(file, size):
@@ -106,13 +107,14 @@ class WeightsFile:
         LoadError: if it is no whole HDF5 file, if its checksum is wrong, or if it has links, data
             in other files, or parts that claim to be larger than the file.
 
-    `groups` is `{path: {name: dataset}}`, `nbytes` the size of all arrays.
+    `groups` is `{path: {name: dataset}}`, `nbytes` the size of all arrays, `digest` the checksum in
+    hex, if there is one.
     """
 
     def __init__(self, file, name):
         import h5py
 
-        self._h5py, self.name = h5py, name
+        self._h5py, self.name, self.digest = h5py, name, None
         self.groups, self.nbytes, self.stored = {}, 0, 0
         self._met, self._members = set(), 0
         self._size = self._check_sum(file)
@@ -147,6 +149,7 @@ class WeightsFile:
                 size -= _CHECKSUM
                 if _digest(file, size) != end[len(_MARK) :]:
                     raise LoadError("its checksum is wrong: the file is damaged")
+                self.digest = end[len(_MARK) :].hex()
             file.seek(0)
             return size
 

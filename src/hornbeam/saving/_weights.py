@@ -5,7 +5,10 @@ Reading is all or nothing: everything is read and checked first, and only then a
 
 import collections
 import contextlib
+import functools
+import itertools
 import os
+import pathlib
 import warnings
 
 import numpy as np
@@ -16,9 +19,13 @@ from ..core.messages import unknown_keywords
 from ..core.naming import to_snake_case
 from ..core.scope import enter
 from ..core.variable import Variable
-from ._archive import Archive, atomic_write
+from ._archive import INDEX, WEIGHTS, Archive, atomic_write, is_model_folder
 from ._hdf5 import WeightsFile, add_checksum, hdf5_writer
 from ._orbax import Checkpoint, find_checkpoint
+from ._renamed import upgraded_path
+from ._safetensors import SafetensorsFile, names_of, write_safetensors
+from ._shards import Item, Shards, read_index, shards_of, write_shards
+from ._whole_h5 import open_h5
 
 # Instance attributes that lead to layers, but not as parts of what the file describes.
 _NOT_STATE = {"_arguments", "_inbound_nodes", "_layers", "_losses"}
@@ -91,12 +98,22 @@ def _attributes(obj):
 
 def write_weights(model, file):
     """Write all weights, and the optimizer's state, to a binary file object."""
+    write_groups(file, ((path, _name(obj), store) for path, obj, store in stores(model)))
+
+
+def write_groups(file, groups):
+    """Write `(group, name of its object, {name: variable or array})` to a binary file object."""
     with hdf5_writer(file) as root:
-        for path, obj, store in stores(model):
-            group = root.create_group(path)
-            group.attrs["name"] = str(getattr(obj, "name", type(obj).__name__))
+        for path, name, store in groups:
+            group = root.require_group(path)
+            if name is not None:
+                group.attrs["name"] = name
             for key, value in store.items():
                 _write(group, key, value)
+
+
+def _name(obj):
+    return str(getattr(obj, "name", type(obj).__name__))
 
 
 def stores(model):
@@ -143,6 +160,9 @@ def read_weights(model, file, skip_mismatch=False, fresh=False):
             f"Model '{model.name}' is not built yet, so it has no variables to load the weights "
             f"of '{file.name}' into. Call it on some data first, or `model.build(input_shape)`."
         )
+    known = {f"{path}/vars" for path, _ in found}
+    for group in [g for g in file.groups if g not in known and upgraded_path(g) in known]:
+        file.groups[upgraded_path(group)] = file.groups.pop(group)
     report, values = _Report(model, file), {}
     held = file.nbytes <= _HELD
     # Optimizers come last: they are built only when all else fits.
@@ -200,6 +220,10 @@ def _load_own(obj, store):
         own = obj.variables
         if not store:
             return  # weights without an optimizer are no mistake: it goes on as it is
+        if len(store) == len(own) - 1 and str(len(store)) not in store:
+            # tf.keras 2 didn't write the learning rate, which comes second.
+            later = {str(i + 1): store[str(i)] for i in range(1, len(store)) if str(i) in store}
+            store = {"0": store.get("0"), "1": np.asarray(own[1]), **later}
         if len(store) <= 2 < len(own) and not int(obj.iterations):
             # Both before their first step, the file's without slots.
             own = own[: len(store)]
@@ -258,10 +282,12 @@ class _Report:
     def finish(self, skip_mismatch):
         """Raise or warn if anything was noted."""
         for group in self.file.groups.keys() - self.used:
-            # The state of an optimizer means nothing to a model that isn't compiled.
-            if "optimizer" not in group.split("/"):
+            # The state of an optimizer means nothing to a model that isn't compiled; tf.keras 2
+            # also wrote those of metrics.
+            if "optimizer" not in group.split("/") and not group.startswith("metrics/"):
                 datasets = self.file.groups[group]
-                self.file_only += [f"{group}/{key} {d.shape}" for key, d in datasets.items()]
+                where = f"{group}/" if group else ""
+                self.file_only += [f"{where}{key} {d.shape}" for key, d in datasets.items()]
         if self.optimizers:
             warnings.warn(
                 "The state of the optimizer wasn't loaded, since it doesn't fit: "
@@ -301,6 +327,107 @@ def _listed(title, lines, limit=20):
     return "\n  ".join([f"{title}:", *lines])
 
 
+# Several files, and other formats -----------------------------------------------------------------
+
+_H5, _H5_INDEX = ".weights.h5", ".weights.json"
+_SAFE, _SAFE_INDEX = ".safetensors", ".safetensors.index.json"
+
+
+def _items(model, with_optimizer):
+    """An `Item` for every array to write."""
+    for group, obj, store in stores(model):
+        if with_optimizer or not _is_optimizer(obj):
+            for key, value in store.items():
+                array = value.value if isinstance(value, Variable) else np.asarray(value)
+                yield Item(group, _name(obj), key, value, array.nbytes)
+
+
+def _save_h5(model, filepath, max_shard_size):
+    if max_shard_size is None:
+        with atomic_write(filepath) as temporary, temporary.open("w+b") as file:
+            write_weights(model, file)
+            add_checksum(file)
+        return
+    stem = filepath.removesuffix(_H5).removesuffix(_H5_INDEX)
+    shards = shards_of(_items(model, with_optimizer=True), max_shard_size)
+    names = [f"{pathlib.Path(stem).name}_{i:05}.weights.h5" for i in range(len(shards))]
+    weight_map = {}
+    for name, shard in zip(names, shards, strict=True):
+        for group in dict.fromkeys(item.group for item in shard):
+            weight_map.setdefault(f"/{group}", []).append(name)
+
+    def writer(number, shard):
+        def write(path):
+            # Keras looks into the first file for everything that has no arrays.
+            empty = ((g, _name(obj), {}) for g, obj, _ in stores(model)) if number == 0 else ()
+            parts = ((x.group, x.owner, {x.key: x.value}) for x in shard)
+            with path.open("w+b") as file:
+                write_groups(file, itertools.chain(empty, parts))
+                return add_checksum(file)
+
+        return write
+
+    writers = [writer(number, shard) for number, shard in enumerate(shards)]
+    total = sum(item.nbytes for shard in shards for item in shard)
+    write_shards(stem + _H5_INDEX, names, writers, weight_map, total)
+
+
+def _save_safetensors(model, filepath, max_shard_size):
+    items = list(_items(model, with_optimizer=False))
+    named = dict(zip(names_of(items), items, strict=True))
+    if max_shard_size is None:
+        with atomic_write(filepath) as temporary:
+            write_safetensors(temporary, named)
+        return
+    stem = filepath.removesuffix(_SAFE_INDEX).removesuffix(_SAFE)
+    name_of = {id(item): name for name, item in named.items()}
+    shards = shards_of(items, max_shard_size)
+    count, base = len(shards), pathlib.Path(stem).name
+    files = [f"{base}-{i + 1:05}-of-{count:05}{_SAFE}" for i in range(count)]
+    parts = [{name_of[id(item)]: item for item in shard} for shard in shards]
+    weight_map = {name: file for file, part in zip(files, parts, strict=True) for name in part}
+    writers = [functools.partial(write_safetensors, named=part) for part in parts]
+    total = sum(item.nbytes for item in items)
+    write_shards(stem + _SAFE_INDEX, files, writers, weight_map, total)
+
+
+def _places(model):
+    """Where the variables of a model are: `{path: group/key}`."""
+    items = [] if model is None else list(_items(model, with_optimizer=False))
+    return {
+        name: f"{item.group}/{item.key}" for name, item in zip(names_of(items), items, strict=True)
+    }
+
+
+@contextlib.contextmanager
+def _open_h5(path):
+    with open(path, "rb") as file, WeightsFile(file, str(path)) as weights:
+        yield weights
+
+
+@contextlib.contextmanager
+def _open_safetensors(path, places):
+    with open(path, "rb") as file, SafetensorsFile(file, str(path), places) as weights:
+        yield weights
+
+
+@contextlib.contextmanager
+def weights_in(archive):
+    """The weights in an `Archive`, in one file or in several."""
+
+    @contextlib.contextmanager
+    def part(name):
+        with archive.open(name) as file, WeightsFile(file, f"{archive.path}/{name}") as weights:
+            yield weights
+
+    if INDEX in archive.names and WEIGHTS not in archive.names:
+        with Shards(archive.json(INDEX), f"{archive.path}/{INDEX}", part) as weights:
+            yield weights
+    else:
+        with part(WEIGHTS) as weights:
+            yield weights
+
+
 # Public ------------------------------------------------------------------------------------------
 
 
@@ -311,12 +438,16 @@ def save_weights(model, filepath, overwrite=True, max_shard_size=None, **kwargs)
 
     Args:
         model: a model or layer.
-        filepath: path ending in `.weights.h5`.
+        filepath: path ending in `.weights.h5`; or in `.safetensors`, for the weights alone, each
+            under its variable's path.
         overwrite: whether an existing file is replaced; otherwise that is an error.
-        max_shard_size: not supported yet.
+        max_shard_size: gigabytes (2**30 bytes) that a file may have at most. `m.weights.h5` becomes
+            `m_00000.weights.h5` and so on, with an index `m.weights.json`; `m.safetensors` becomes
+            `m-00001-of-00002.safetensors` and so on, with `m.safetensors.index.json`. The name of
+            the index may be given, too.
 
     Raises:
-        ValueError: for another ending.
+        ValueError: for another ending, or if an array alone is larger than `max_shard_size`.
         FileExistsError: if the file exists and `overwrite` is false.
 
     Example:
@@ -329,17 +460,20 @@ def save_weights(model, filepath, overwrite=True, max_shard_size=None, **kwargs)
     """
     if kwargs:
         raise unknown_keywords("save_weights", kwargs, ("overwrite", "max_shard_size"))
-    if not str(filepath).endswith(".weights.h5"):
-        raise ValueError(f"A file of weights ends in '.weights.h5'; received '{filepath}'.")
-    if max_shard_size is not None:
-        raise NotImplementedError(
-            "save_weights(max_shard_size=…), several files for one model, is not implemented yet. "
-            "Leave it out to write one file."
+    name = str(filepath)
+    indexes = {_H5: _H5_INDEX, _SAFE: _SAFE_INDEX}
+    kind = next((k for k, index in indexes.items() if name.endswith((k, index))), None)
+    if kind is None or (max_shard_size is None and not name.endswith(kind)):
+        raise ValueError(
+            f"A file of weights ends in '.weights.h5' or '.safetensors'; received '{filepath}'."
+            + (" An index belongs to several files: pass `max_shard_size`." if kind else "")
         )
-    check_overwrite(filepath, overwrite)
-    with atomic_write(filepath) as temporary, temporary.open("w+b") as file:
-        write_weights(model, file)
-        add_checksum(file)
+    target = name
+    if max_shard_size is not None:
+        target = name.removesuffix(indexes[kind]).removesuffix(kind) + indexes[kind]
+    check_overwrite(target, overwrite)
+    save = _save_h5 if kind == _H5 else _save_safetensors
+    save(model, name, max_shard_size)
 
 
 def check_overwrite(filepath, overwrite):
@@ -359,41 +493,67 @@ def load_weights(model, filepath, skip_mismatch=False, **kwargs):
 
     Args:
         model: a built model or layer.
-        filepath: path of a `.weights.h5` or `.keras` file, or of a folder that
-            `callbacks.OrbaxCheckpoint` wrote: of one checkpoint, or of all, for the last one.
+        filepath: path of a `.weights.h5`, `.safetensors` or `.keras` file; of the index of several
+            files (`.weights.json`, `.safetensors.index.json`); of the folder that `model.save`
+            writes with `zipped=False`; or of a folder that `callbacks.OrbaxCheckpoint` wrote: of
+            one checkpoint, or of all, for the last one.
+            A file in Keras's old format ends in `.h5`; layers are paired in their order.
         skip_mismatch: whether to load what fits, and warn of the rest.
+        by_name: for that format, whether layers are found by name instead, and others left.
 
     Raises:
         LoadError: if the file isn't whole, or the file and the model don't fit together, listing
             both sides; nothing is changed then.
     """
+    by_name = kwargs.pop("by_name", False)
     if kwargs:
-        if "by_name" in kwargs:
-            raise ValueError(
-                "`by_name` is of old .h5 files. A .weights.h5 file is matched by structure; "
-                "skip_mismatch=True loads what fits."
-            )
-        raise unknown_keywords("load_weights", kwargs, ("skip_mismatch",))
-    with open_weights(filepath) as file, loading(str(filepath), file.nbytes):
+        raise unknown_keywords("load_weights", kwargs, ("skip_mismatch", "by_name"))
+    if is_h5(str(filepath)):
+        with open_h5(filepath) as file, loading(str(filepath), file.nbytes):
+            file.load_into(model, by_name, skip_mismatch)
+        return
+    if by_name:
+        raise ValueError(
+            "`by_name` is of old .h5 files. Other formats are matched by structure; "
+            "skip_mismatch=True loads what fits."
+        )
+    with open_weights(filepath, model) as file, loading(str(filepath), file.nbytes):
         read_weights(model, file, skip_mismatch)
 
 
+def is_h5(name):
+    """Whether a name is that of a file in Keras's old format, of a model or of weights."""
+    return name.endswith((".h5", ".hdf5")) and not name.endswith(_H5)
+
+
 @contextlib.contextmanager
-def open_weights(filepath):
-    """The `WeightsFile` at a path, which may lie in a `.keras` file."""
-    name = str(filepath)
+def open_weights(filepath, model=None):
+    """The weights at a path, in whatever format: what a `WeightsFile` gives.
+
+    Args:
+        filepath: the path, as in `load_weights`.
+        model: whose variables have the paths that a safetensors file of another program names.
+    """
+    name, folder = str(filepath), pathlib.Path(filepath).parent
     with contextlib.ExitStack() as stack:
-        if name.endswith(".keras"):
-            source = stack.enter_context(stack.enter_context(Archive(filepath)).weights())
-        elif name.endswith(".weights.h5"):
-            source = stack.enter_context(open(filepath, "rb"))
-        elif (folder := find_checkpoint(filepath)) is not None:
-            yield Checkpoint(folder)
-            return
+        if name.endswith(".keras") or is_model_folder(filepath):
+            weights = weights_in(stack.enter_context(Archive(filepath)))
+        elif name.endswith(_H5):
+            weights = _open_h5(filepath)
+        elif name.endswith(_H5_INDEX):
+            weights = Shards(read_index(filepath), name, lambda part: _open_h5(folder / part))
+        elif name.endswith(_SAFE):
+            weights = _open_safetensors(filepath, _places(model))
+        elif name.endswith(_SAFE_INDEX):
+            places = _places(model)
+            opener = lambda part: _open_safetensors(folder / part, places)
+            weights = Shards(read_index(filepath), name, opener)
+        elif (checkpoint := find_checkpoint(filepath)) is not None:
+            weights = contextlib.nullcontext(Checkpoint(checkpoint))
         else:
             raise LoadError(
-                f"'{name}' has no known format: weights come from '.weights.h5' and '.keras' "
-                "files, and from folders with Orbax checkpoints."
-                + (" Old whole-model .h5 files are not supported yet." if "h5" in name else "")
+                f"'{name}' has no known format: weights come from '.weights.h5', '.safetensors' "
+                "and '.keras' files, from indexes of several, from folders of models, and from "
+                "folders with Orbax checkpoints."
             )
-        yield stack.enter_context(WeightsFile(source, name))
+        yield stack.enter_context(weights)
