@@ -11,6 +11,7 @@ import pathlib
 import resource
 import signal
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -35,6 +36,9 @@ FORBIDDEN = (
     "webbrowser.",
 )
 HARMLESS = {"os.listdir", "os.scandir"}
+# Assets are written for their layer, and removed: only there, and `state` sees what is left.
+FILES = ("open", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree", "tempfile.mkdtemp")
+TEMPORARY = os.path.join(tempfile.gettempdir(), "")
 
 X = np.ones((2, 3), "float32")
 
@@ -81,7 +85,7 @@ class Watch:
         self.allowed = None
 
     def _hear(self, event, args):
-        if self.allowed is None:
+        if self.allowed is None or _is_temporary(event, args):
             return
         if event == "open":
             # JAX looks for the lines of source of the errors that it passes on.
@@ -90,6 +94,14 @@ class Watch:
                 self.seen.append(f"open {args[0]} {args[1]}")
         elif event.startswith(FORBIDDEN) and event not in HARMLESS:
             self.seen.append(f"{event} {str(args)[:100]}")
+
+
+def _is_temporary(event, args):
+    """Whether something is done to what lies in the folder for temporary files."""
+    path = str(args[0]) if args else ""
+    if event in ("os.remove", "os.rmdir") and args[1] != -1:  # in an open folder
+        path = os.path.join(os.readlink(f"/proc/self/fd/{args[1]}"), path)
+    return event.startswith(FILES) and os.path.normpath(path).startswith(TEMPORARY)
 
 
 def state():
@@ -116,14 +128,23 @@ def peak():
     return [int(found[key].split()[0]) << 10 for key in ("VmHWM", "VmRSS")]
 
 
+def some(x):
+    """Two rows for an input."""
+    shape = [n or 2 for n in x.shape]
+    return np.full(shape, "a") if x.dtype == "string" else np.zeros(shape, x.dtype)
+
+
 def use(loaded):
     """What one does with a model that was loaded."""
-    if not isinstance(loaded, keras.Model) or not loaded.built:
+    is_space = isinstance(loaded, keras.utils.FeatureSpace)
+    if not is_space and not (isinstance(loaded, keras.Model) and loaded.built):
         return
-    loaded.summary(print_fn=lambda *_, **__: None)
-    sizes = [x.shape for x in loaded.inputs]
+    inputs = loaded.get_inputs() if is_space else loaded.input
+    if not is_space:
+        loaded.summary(print_fn=lambda *_, **__: None)
+    sizes = [x.shape for x in keras.tree.flatten(inputs)]
     if max(np.prod([n or 1 for n in shape], dtype=float) for shape in sizes) < 1e6:
-        loaded([np.zeros([n or 2 for n in shape], "float32") for shape in sizes])
+        loaded(keras.tree.map_structure(some, inputs))
     loaded.save("again.keras")
     os.remove("again.keras")
 

@@ -223,6 +223,145 @@ def config_cases(files):
     yield case("a switch and bytecode", "load_model", files.with_config(unsafe))
 
 
+WORDS = ["a", "b"]
+HUGE = 10**9
+NUMPY_PATH = {"class_name": "__numpy__", "config": {"value": "secret.txt", "dtype": "str"}}
+PADDED = {"vocabulary": WORDS, "max_tokens": HUGE, "pad_to_max_tokens": True}
+TF_IDF = {"output_mode": "tf_idf", "idf_weights": [1.0, 2.0]}
+
+# Layers next to an input of strings, and whether they load.
+OF_STRINGS = {
+    "bins": (layer("Hashing", num_bins=HUGE, output_mode="one_hot"), False),
+    "bins as numbers": (layer("Hashing", num_bins=HUGE), True),
+    "padded": (layer("StringLookup", output_mode="count", **PADDED), False),
+    "padded weights": (layer("StringLookup", **PADDED, **TF_IDF), False),
+    "padded texts": (layer("TextVectorization", output_mode="count", **PADDED), False),
+    "padded weights of texts": (layer("TextVectorization", **PADDED, **TF_IDF), False),
+    "unknown words": (layer("StringLookup", vocabulary=WORDS, num_oov_indices=HUGE), False),
+    "a size": (layer("StringLookup", vocabulary_size=HUGE, output_mode="one_hot"), False),
+    "long rows": (layer("TextVectorization", vocabulary=WORDS, output_sequence_length=HUGE), False),
+    "n-grams": (layer("TextVectorization", vocabulary=WORDS, ngrams=HUGE), False),
+    "many n-grams": (layer("TextVectorization", vocabulary=WORDS, ngrams=[1] * 10**5), False),
+    "long n-grams": (layer("TextVectorization", vocabulary=WORDS, ngrams=[HUGE]), True),
+    "a path as a word": (layer("TextVectorization", vocabulary=["secret.txt"]), True),
+    "a path in a list": (layer("StringLookup", vocabulary=[["secret.txt"]]), False),
+    "a path as an array": (layer("StringLookup", vocabulary=NUMPY_PATH), False),
+    "a path of weights": (
+        layer("StringLookup", vocabulary=WORDS, output_mode="tf_idf", idf_weights="secret.bin"),
+        False,
+    ),
+    "an encoding": (layer("StringLookup", vocabulary=WORDS, encoding="evil_module"), False),
+    "an encoding of texts": (layer("TextVectorization", encoding="os.path"), False),
+    "get_file": (layer("TextVectorization", split=function("get_file", "keras.utils")), False),
+    "bytecode to standardize": (layer("TextVectorization", standardize=BYTECODE), False),
+}
+
+
+def feature(preprocessor, dtype="string", output_mode="one_hot"):
+    config = {"dtype": dtype, "preprocessor": preprocessor, "output_mode": output_mode}
+    return layer("Feature", "keras.src.layers.preprocessing.feature_space", **config)
+
+
+def space(features, **more):
+    """The description of a FeatureSpace."""
+    return {**layer("FeatureSpace", "keras.utils", features=features, **more), "build_config": {}}
+
+
+HASHED = {"a": "string_hashed", "b": "string_hashed"}
+CROSS = layer(
+    "Cross",
+    "keras.src.layers.preprocessing.feature_space",
+    feature_names=["a", "b"],
+    crossing_dim=HUGE,
+)
+SPACES = {
+    "control": (space(HASHED, crosses=[["a", "b"]]), True),
+    "a cross": (space(HASHED, crosses=[CROSS]), False),
+    "crosses": (space(HASHED, crosses=[["a", "b"]], crossing_dim=HUGE), False),
+    "hashes": (space(HASHED, hashing_dim=HUGE), False),
+    "a feature": (space({"a": feature(layer("Hashing", num_bins=HUGE))}), False),
+    "bytecode": (space({"a": feature(ENTRIES["bytecode"], "float32", "float")}), False),
+    "SavedModel": (space({"a": feature(ENTRIES["SavedModel"])}), False),
+    "a path": (space({"a": feature(ENTRIES["vocabulary path"])}), False),
+    "an activation as a feature": (space({"a": function("relu", "keras.activations")}), False),
+    "a method": (space({"a": "adapt"}), False),
+    "a private method": (space({"a": "__init__"}), False),
+    "a name": (space({"../a": "float"}), None),
+}
+
+
+def column_cases(files):
+    """Layers of strings and categories, and what else came with them."""
+    named = copy.deepcopy(files.config)
+    named["config"]["layers"][0] = layer("InputLayer", batch_shape=[None, 1], dtype="string")
+    del named["build_config"], named["config"]["build_input_shape"], named["compile_config"]
+    for name, (entry, loads) in OF_STRINGS.items():
+        config = copy.deepcopy(named)
+        config["config"]["layers"][1:] = [entry]
+        yield case(f"strings, {name}", "model_from_json", json.dumps(config), loads)
+    for name, entry in {
+        "tokens": layer("CategoryEncoding", num_tokens=HUGE),
+        "unknown integers": layer("IntegerLookup", vocabulary=[1, 2], num_oov_indices=HUGE),
+        "power iterations": layer(
+            "SpectralNormalization", layer=layer("Dense", units=2), power_iterations=HUGE
+        ),
+    }.items():
+        yield case(
+            f"{name}: model_from_json", "model_from_json", json.dumps(files.with_layer(entry))
+        )
+    for name, (config, loads) in SPACES.items():
+        yield case(f"space, {name}", "deserialize", config, loads)
+        if not loads:  # the weights belong to another model
+            yield case(f"space, {name}: load_model", "load_model", files.with_config(config), loads)
+    path = files.path(".keras")
+    keras.utils.FeatureSpace(HASHED, crosses=[("a", "b")]).save(path)
+    yield case("space, control: load_model", "load_model", path, True)
+
+
+def asset_cases(files):
+    lookup = keras.Sequential([keras.Input((1,), dtype="string"), L.StringLookup(name="s")])
+    lookup.layers[0].adapt(["x", "y"])
+    path = files.path(".keras")
+    lookup.save(path)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    yield case("assets, control", "load_model", path, True)
+    folder = "assets/layers/string_lookup/"
+    lines = members.pop(folder + "vocabulary.txt")
+    for name, data in {
+        "deep lists": "[" * 100_000,
+        "many lists": "[" + "[]," * 3_000_000 + "[]]",
+        "lists": '[["[UNK]"], ["secret.txt"]]',
+        "dicts": '["[UNK]", {"class_name": "Lambda", "config": {}}]',
+        "nothing": "[null]",
+        "a path": '"secret.txt"',
+        "an object": '{"vocabulary": "secret.txt"}',
+        "numbers": "[1, 2, 1e999]",
+        "no JSON": "import os",
+    }.items():
+        path = files.zipped(
+            {**members, folder + "vocabulary.json": data}, compression=zipfile.ZIP_DEFLATED
+        )
+        yield case(f"assets, {name}", "load_model", path)
+    for name, data in {
+        "a bomb of lines": b"\n" * (10 << 20),
+        "nothing in it": b"",
+        "a word twice": b"[UNK]\nx\nx",
+        "no UTF-8": b"[UNK]\n\xff\xfe",
+    }.items():
+        path = files.zipped(
+            {**members, folder + "vocabulary.txt": data}, compression=zipfile.ZIP_DEFLATED
+        )
+        loads = None if name in ("no UTF-8", "nothing in it") else False
+        yield case(f"assets, {name}", "load_model", path, loads)
+    link = info(folder + "vocabulary.txt", external_attr=0o120777 << 16, create_system=3)
+    path = files.zipped([*members.items(), (link, "/etc/passwd")])
+    yield case("assets, a link", "load_model", path, says="link")
+    for name in ("vocabulary.txt/../../../x", "\0", "a:b"):
+        path = files.zipped({**members, folder + name: lines})
+        yield case(f"assets, the name {name!r}", "load_model", path)
+
+
 def doubled(depth):
     """A model that calls one inside it twice, which calls one inside it twice, …."""
     x = keras.Input((3,))
@@ -608,7 +747,15 @@ def snapshot_cases(files):
 def all_cases(files):
     yield case("control: a model", "load_model", files.good, True)
     yield case("control: weights", "load_weights", files.good_weights, True)
-    for make in (config_cases, structure_cases, zip_cases, hdf5_cases, snapshot_cases):
+    for make in (
+        config_cases,
+        column_cases,
+        asset_cases,
+        structure_cases,
+        zip_cases,
+        hdf5_cases,
+        snapshot_cases,
+    ):
         yield from make(files)
 
 

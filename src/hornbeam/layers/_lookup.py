@@ -6,11 +6,14 @@ import itertools
 import json
 import operator
 import pathlib
+import re
+from encodings.aliases import aliases
 from typing import Any
 
 import numpy as np
 
 from ..core import objects
+from ..core.loading import count_array
 from ..core.messages import expected, one_of, shown
 from ._encoding import check_output, device_name, encode, encode_rows, encoded_shape
 from ._hashes import fingerprint, keyed
@@ -62,6 +65,7 @@ class IndexLookup(AdaptedLayer):
         owner = type(self).__name__
         check_output(owner, output_mode, sparse, MODES)
         _check_int(f"{owner}'s num_oov_indices", num_oov_indices, 0)
+        count_array(f"{owner}'s numbers of unknown tokens", (num_oov_indices,))
         if max_tokens is not None:
             _check_int(f"{owner}'s max_tokens", max_tokens, 2)
         if pad_to_max_tokens and max_tokens is None:
@@ -223,6 +227,7 @@ class IndexLookup(AdaptedLayer):
                 f"{type(self).__name__}: idf_weights should be one for each of the {count} tokens; "
                 f"received {shown(idf_weights)}."
             )
+        count_array(f"{type(self).__name__}'s idf_weights", (self._depth(count),))
         # Unknown tokens count for as much as one of the vocabulary does in the mean.
         weights = np.concatenate([np.full(self.num_oov_indices, given.mean()), given])
         padding = self._depth(len(weights)) - len(weights)
@@ -520,9 +525,13 @@ class IndexLookup(AdaptedLayer):
         lines, listed = pathlib.Path(dir_path, _LINES), pathlib.Path(dir_path, _JSON)
         if listed.exists():
             vocabulary = json.loads(listed.read_text())
+            if not isinstance(vocabulary, list):
+                raise ValueError(expected(f"{_JSON} of '{self.path}'", "a list", vocabulary))
         elif lines.exists():
             # A last line that is empty is a token, unlike in a file that somebody typed.
-            held = lines.read_bytes().split(b"\n")
+            data = lines.read_bytes()
+            count_array(f"The vocabulary of '{self.path}'", (data.count(b"\n"),))
+            held = data.split(b"\n")
             special = [str(token).encode() for token in self._special]
             skipped = len(special) if held[: len(special)] == special else 0
             vocabulary = [self._plain_line(line) for line in held[skipped:]]
@@ -863,7 +872,8 @@ def check_salt(owner, salt):
 
 
 def refuse_path(cls, config):
-    """An error if a config names a file to read a vocabulary from."""
+    """An error if a config names a file to read a vocabulary from, or an unusual encoding: Python
+    takes the names of encodings for those of modules, and of what a program registered."""
     if isinstance(config.get("vocabulary"), (str, pathlib.PurePath)):
         raise ValueError(
             expected(
@@ -874,6 +884,11 @@ def refuse_path(cls, config):
                 "to the constructor.",
             )
         )
+    encoding = config.get("encoding", "utf-8")
+    known = {*aliases, *aliases.values(), "utf_8_sig"}
+    if not isinstance(encoding, str) or re.sub(r"\W", "_", encoding.lower()) not in known:
+        what = f"The encoding in a config of {cls.__name__}"
+        raise ValueError(expected(what, "the name of one that Python brings along", encoding))
 
 
 def _check_int(argument, value, least):

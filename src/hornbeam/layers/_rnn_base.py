@@ -29,6 +29,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..core import objects
+from ..core.loading import count_steps
 from ..core.messages import expected
 from ..core.scope import bind, current, enter
 from ..core.symbolic import KerasTensor, infer
@@ -69,6 +70,8 @@ def fold(step, states, xs, mask, loop: Loop, emit, free=()):
             new = _select(counts, new, states)
         return (new, free), (emit(new), more)
 
+    if loop.unroll:
+        count_steps(len(jax.tree.leaves(xs)[0]))
     (states, free), stacked = lax.scan(
         body, (states, free), (xs, mask), reverse=loop.reverse, unroll=loop.unroll
     )

@@ -4,10 +4,13 @@ import jax
 import jax.numpy as jnp
 
 from .. import initializers
+from ..core.loading import count_steps
 from ..core.messages import expected
 from ..core.variable import Variable
 from ._arguments import positive_int
 from ._base import Layer
+
+_AT_ONCE = 8  # rounds that are compiled one after the other; more of them are a loop
 
 
 class SpectralNormalization(Layer):
@@ -42,6 +45,7 @@ class SpectralNormalization(Layer):
         self.power_iterations = positive_int(
             "SpectralNormalization's power_iterations", power_iterations
         )
+        count_steps(self.power_iterations)
 
     def build(self, input_shape):
         if not self.layer.built:
@@ -80,11 +84,15 @@ class SpectralNormalization(Layer):
         """The next `vector_u`, and the kernel divided by its largest singular value."""
         kernel = self.kernel.value
         matrix = kernel.reshape(-1, kernel.shape[-1])
-        u = self.vector_u.value
-        for _ in range(self.power_iterations):
-            v = _unit(u @ matrix.T)
-            u = _unit(v @ matrix)
-        u, v = jax.lax.stop_gradient((u, v))  # fixed, as far as the gradient is concerned
+        fixed = jax.lax.stop_gradient(matrix)  # both vectors are, for the gradient
+
+        def iterate(_, vectors):
+            v = _unit(vectors[0] @ fixed.T)
+            return _unit(v @ fixed), v
+
+        start = self.vector_u.value.astype(matrix.dtype), jnp.zeros_like(matrix[:, 0])[None]
+        at_once = min(self.power_iterations, _AT_ONCE)
+        u, v = jax.lax.fori_loop(0, self.power_iterations, iterate, start, unroll=at_once)
         sigma = (v @ matrix @ u.T).reshape(())
         # A kernel of zeros stays one.
         return u, kernel / jnp.where(sigma == 0, 1, sigma)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..core import objects
+from ..core.loading import count_steps
 from ..core.messages import expected, one_of
 from ._arguments import positive_int
 from ._encoding import device_name
@@ -283,7 +284,9 @@ def _sizes(ngrams):
     if ngrams is None:
         return None
     sizes = range(1, ngrams + 1) if isinstance(ngrams, int) else ngrams
-    whole = isinstance(sizes, (tuple, list, range)) and all(isinstance(n, int) for n in sizes)
+    several = isinstance(sizes, (tuple, list, range))
+    count_steps(len(sizes) if several else 0)
+    whole = several and all(isinstance(n, int) for n in sizes)
     if not whole or not sizes or min(sizes) < 1:
         raise ValueError(
             expected("TextVectorization's ngrams", "a positive int or a tuple of them", ngrams)

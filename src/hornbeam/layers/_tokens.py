@@ -95,8 +95,9 @@ class Tokenizer:
         if self.ngrams is None:
             return flat, lengths
         row = np.repeat(np.arange(len(lengths)), lengths)
-        grams, rows = [], []
-        for n in self.ngrams:
+        grams, rows = [], [row[:0]]
+        longest = lengths.max(initial=0)
+        for n in (n for n in self.ngrams if n <= longest):
             inside = row[: max(len(row) - n + 1, 0)] == row[n - 1 :]
             together = zip(*(itertools.islice(flat, i, None) for i in range(n)))
             grams += map(b" ".join, itertools.compress(together, inside))

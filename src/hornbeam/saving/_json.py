@@ -25,7 +25,7 @@ def parse_json(data, name):
     check_limit(f"{name} has … bytes", len(data), "config_bytes")
     try:
         text = data if isinstance(data, str) else bytes(data).decode("utf-8")
-        _check_structure(text, name)
+        check_structure(text, name)
         found = json.loads(text, object_pairs_hook=_unique, parse_int=_int)
     except LoadError:
         raise
@@ -36,7 +36,8 @@ def parse_json(data, name):
     return found
 
 
-def _check_structure(text, name):
+def check_structure(text, name):
+    """An error if a JSON text holds too many values, or is nested too deeply."""
     bare = _STRING.sub("", text)
     values = bare.count(",") + bare.count("[") + bare.count("{")
     check_limit(f"{name} holds … values", values, "nodes")

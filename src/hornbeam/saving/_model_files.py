@@ -9,6 +9,7 @@ from ..core.loading import LoadError, loading
 from ..core.messages import expected, shown, unknown_keywords
 from ._archive import CONFIG, METADATA, Archive, atomic_write, is_model_folder, write_archive
 from ._hdf5 import add_checksum
+from ._json import check_structure
 from ._model_folder import write_folder
 from ._orbax import Checkpoint, find_checkpoint
 from ._renamed import FORMAT_VERSION, upgraded
@@ -192,6 +193,8 @@ def _load_assets(model, archive):
             continue
         with tempfile.TemporaryDirectory() as folder:
             for name, data in files:
+                if name.endswith(".json"):  # whoever reads it: it unpacks to far more
+                    check_structure(data.decode("utf-8", "replace"), f"'{archive.path}': {name}")
                 target = pathlib.Path(folder, name)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
