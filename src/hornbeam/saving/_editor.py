@@ -50,7 +50,7 @@ class KerasFileEditor:
                     self.metadata = archive.json(METADATA)
         with open_weights(filepath) as file, loading(self.filepath, file.nbytes):
             for group in sorted(file.groups):
-                self._objects[_object_of(group)] = file.read(group)
+                self._objects[_object_of(group)] = dict(file.read(group))
 
     # Looking --------------------------------------------------------------------------------------
 
