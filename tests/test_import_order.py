@@ -56,7 +56,6 @@ LATE = {
     "pyarrow",
     "pydot",
     "rich",
-    "safetensors",
     "sklearn",
     "soundfile",
     "tensorboardX",
