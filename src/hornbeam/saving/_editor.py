@@ -192,9 +192,9 @@ class KerasFileEditor:
         groups = (
             (f"{path}/{_VARS}".lstrip("/"), None, arrays) for path, arrays in self._objects.items()
         )
-        with atomic_write(filepath) as temporary:
-            write_groups(temporary, groups)
-            add_checksum(temporary)
+        with atomic_write(filepath) as temporary, temporary.open("w+b") as file:
+            write_groups(file, groups)
+            add_checksum(file)
 
     def resave_weights(self, filepath):
         """The same as `save`."""

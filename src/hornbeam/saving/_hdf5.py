@@ -20,12 +20,11 @@ _CHUNK = 1 << 20
 _ATTRIBUTE_BYTES = 1 << 16
 
 
-def add_checksum(path):
-    """Put the checksum of a file behind its end; returns it, in hex."""
-    with open(path, "r+b") as file:
-        digest = _digest(file, file.seek(0, io.SEEK_END))
-        file.seek(0, io.SEEK_END)
-        file.write(_MARK + digest)
+def add_checksum(file):
+    """Put the checksum of a file object behind its end; returns it, in hex."""
+    digest = _digest(file, file.seek(0, io.SEEK_END))
+    file.seek(0, io.SEEK_END)
+    file.write(_MARK + digest)
     return digest.hex()
 
 

@@ -70,9 +70,9 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
     check_overwrite(filepath, overwrite)
     if whole_h5:
         _config_to_write(model, include_optimizer, filepath)  # complains of what is no data
-        with atomic_write(filepath) as temporary:
-            write_whole_h5(temporary, model, include_optimizer)
-            add_checksum(temporary)
+        with atomic_write(filepath) as temporary, temporary.open("w+b") as file:
+            write_whole_h5(file, model, include_optimizer)
+            add_checksum(file)
         return
     # No date, which the file has anyway, so that equal models give equal bytes.
     metadata = {"keras_version": FORMAT_VERSION}

@@ -97,12 +97,12 @@ def _attributes(obj):
 
 
 def write_weights(model, file):
-    """Write all weights, and the optimizer's state, to a path or file object."""
+    """Write all weights, and the optimizer's state, to a binary file object."""
     write_groups(file, ((path, _name(obj), store) for path, obj, store in stores(model)))
 
 
 def write_groups(file, groups):
-    """Write `(group, name of its object, {name: variable or array})` to a path or file object."""
+    """Write `(group, name of its object, {name: variable or array})` to a binary file object."""
     import h5py
 
     with h5py.File(file, "w") as root:
@@ -346,9 +346,9 @@ def _items(model, with_optimizer):
 
 def _save_h5(model, filepath, max_shard_size):
     if max_shard_size is None:
-        with atomic_write(filepath) as temporary:
-            write_weights(model, temporary)
-            add_checksum(temporary)
+        with atomic_write(filepath) as temporary, temporary.open("w+b") as file:
+            write_weights(model, file)
+            add_checksum(file)
         return
     stem = filepath.removesuffix(_H5).removesuffix(_H5_INDEX)
     shards = shards_of(_items(model, with_optimizer=True), max_shard_size)
@@ -363,8 +363,9 @@ def _save_h5(model, filepath, max_shard_size):
             # Keras looks into the first file for everything that has no arrays.
             empty = ((g, _name(obj), {}) for g, obj, _ in stores(model)) if number == 0 else ()
             parts = ((x.group, x.owner, {x.key: x.value}) for x in shard)
-            write_groups(path, itertools.chain(empty, parts))
-            return add_checksum(path)
+            with open(path, "w+b") as file:
+                write_groups(file, itertools.chain(empty, parts))
+                return add_checksum(file)
 
         return write
 

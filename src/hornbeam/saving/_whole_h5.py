@@ -266,7 +266,8 @@ def _metrics(value):
 
 
 def write_whole_h5(file, model, include_optimizer):
-    """Write a model to a path: structure, weights, and how it is compiled, with its state."""
+    """Write a model to a binary file object: its structure, weights, how it is compiled, and the
+    state of the optimizer."""
     import h5py
 
     config = objects.serialize(model)
