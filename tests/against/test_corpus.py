@@ -24,6 +24,7 @@ LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 pytestmark = [
     pytest.mark.usefixtures("quick_compiles"),
     pytest.mark.filterwarnings("ignore:[^$]*dtype int64 requested in arange:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Layer '.*got an input with a mask"),
 ]
 
 # What draws other numbers than Keras, or acts where Keras's doesn't.
@@ -101,6 +102,8 @@ def test_every_row_trains_on(tmp_path, case):
     inputs, target = arrays if len(arrays) > 1 else arrays[0], np.ones((2, 2), "float32")
     if any(word in case.layer for word in ("Drop", "Noise")):
         target = None  # draws other numbers
+    if "lora_rank" in case.kwargs:
+        pytest.skip("Keras sets both factors to 0 when it loads; docs/differences.md")
     model.save(tmp_path / "a.keras")
     copy = hornbeam.saving.load_model(tmp_path / "a.keras")
     if target is not None and not case.kwargs.get("dropout"):

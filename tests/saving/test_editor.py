@@ -215,3 +215,18 @@ def test_not_inspected(tmp_path):
         (tmp_path / name).write_bytes(b"nothing")
         with pytest.raises(keras.saving.LoadError, match=rf"{name}'"):
             keras.saving.inspect_file(tmp_path / name)
+
+
+def test_an_orbax_checkpoint(tmp_path):
+    pytest.importorskip("orbax.checkpoint")
+    model = keras.Sequential([keras.Input((3,)), L.Dense(2, name="a")], name="m")
+    model.compile("sgd", "mse")
+    callback = keras.callbacks.OrbaxCheckpoint(tmp_path, save_freq="epoch")
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0, callbacks=[callback])
+    report = keras.saving.inspect_file(tmp_path)
+    assert (report.format, report.model, report.parameters) == (
+        "Orbax checkpoint",
+        "Sequential m",
+        8,
+    )
+    assert [x.parameters for x in report.layers] == [0, 8]

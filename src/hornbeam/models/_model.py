@@ -691,14 +691,20 @@ class Model(GraphLayer):
         """Write the model (structure, weights, optimizer, compile settings) to a `.keras` file.
 
         Args:
-            filepath: path ending in `.keras`.
+            filepath: path ending in `.keras`; in `.h5` for Keras's old format.
             overwrite: whether an existing file is replaced; otherwise that is an error.
-            zipped: `True` for one file (the default).
+            zipped: `False` for a folder, whose name has no such ending.
         """
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath, overwrite=True, max_shard_size=None):
-        """Write all weights to a file ending in `.weights.h5`."""
+        """Write all weights to a file ending in `.weights.h5` or `.safetensors`.
+
+        Args:
+            filepath: the path.
+            overwrite: whether an existing file is replaced; otherwise that is an error.
+            max_shard_size: gigabytes that one file may have, for several files and an index.
+        """
         saving.save_weights(self, filepath, overwrite, max_shard_size)
 
     def load_weights(self, filepath, skip_mismatch=False, **kwargs):
