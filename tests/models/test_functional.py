@@ -217,3 +217,18 @@ def test_summary():
     model(ones(5, 3))
     model.summary(print_fn=text.append)
     assert "dense" in text[1] and "Total params: 8" in text[1] and "(5, 2)" in text[1]
+
+
+def test_one_output_in_a_list_comes_alone():
+    x = keras.Input((3,))
+    y = layers.Dense(2)(x)
+    for outputs in ([y], (y,)):
+        model = keras.Model([x], outputs)
+        assert (model.input_shape, model.output_shape) == ((None, 3), (None, 2))
+        assert model(ones(4, 3)).shape == model.predict(ones(4, 3), verbose=0).shape == (4, 2)
+        assert isinstance(model.output, type(outputs))
+        model.compile("sgd", "mse", metrics=["mae"])
+        assert set(model.fit(ones(4, 3), ones(4, 2), verbose=0).history) == {"loss", "mae"}
+    part = keras.Model(model.inputs, model.outputs)
+    assert keras.Sequential([keras.Input((3,)), part])(ones(4, 3)).shape == (4, 2)
+    assert keras.Model(x, {"a": y})(ones(4, 3))["a"].shape == (4, 2)

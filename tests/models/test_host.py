@@ -190,7 +190,7 @@ def test_a_step_of_ones_own():
             return {"loss": loss}
 
     base = sequential()
-    model = Own(base.inputs, base.outputs[0])
+    model = Own(base.inputs, base.outputs)
     model.compile("adam")
     before = model.fit(WORDS, Y, verbose=0).history["loss"][0]
     assert model.fit(WORDS, Y, epochs=20, verbose=0).history["loss"][-1] < before

@@ -70,7 +70,7 @@ class Function(Operation):
         return [x.node.operation.name if x.node.is_input else x.name for x in self.inputs]
 
     def call(self, inputs):
-        """Compute the outputs, in the structure that they were given in.
+        """Compute the outputs, in the structure that they were given in; one in a list comes alone.
 
         Args:
             inputs: arrays, or what `stage` made of them.
@@ -80,7 +80,7 @@ class Function(Operation):
         else:
             feed = {id(x): v for x, v in zip(self.inputs, self.flat_inputs(inputs), strict=True)}
             replay(self.nodes, feed)
-        return tree_map(lambda x: feed[id(x)], self._outputs_struct)
+        return tree_map(lambda x: feed[id(x)], single(self._outputs_struct))
 
     def compute_output_shape(self, input_shape):
         """The shapes of the outputs for inputs of these shapes."""
@@ -102,7 +102,7 @@ class Function(Operation):
         For `KerasTensor`s, such tensors.
         """
         feed = self._run_host(inputs, any_symbolic([inputs]))
-        return tree_map(lambda x: feed[id(x)], self._outputs_struct)
+        return tree_map(lambda x: feed[id(x)], single(self._outputs_struct))
 
     def _run_host(self, inputs, symbolic=False):
         flat = self.flat_inputs(inputs, all_on_host=True)
@@ -248,6 +248,12 @@ def with_own_inputs(inputs, outputs):
     feed = {id(old): x for old, x in zip(leaves, new, strict=True)}
     replay(sort_nodes(leaves, _flatten(outputs)[0]), feed)
     return jax.tree.unflatten(treedef, new), tree_map(lambda x: feed[id(x)], outputs)
+
+
+def single(structure):
+    """What a list or tuple of one thing holds; anything else as it is."""
+    alone = isinstance(structure, (list, tuple)) and len(structure) == 1
+    return structure[0] if alone else structure
 
 
 def _is_optional(tensor):

@@ -26,7 +26,7 @@ from ..training.step import (
     default_train_step,
     stateless,
 )
-from ._functional import Function, GraphLayer, with_own_inputs
+from ._functional import Function, GraphLayer, single, with_own_inputs
 from ._graph_config import build_functional, functional_config
 from ._quantize import quantize_model
 from ._summary import print_summary
@@ -167,12 +167,12 @@ class Model(GraphLayer):
     @property
     def input_shape(self):
         """The shapes of the inputs."""
-        return _shapes(self.input)
+        return _shapes(single(self.input))
 
     @property
     def output_shape(self):
         """The shapes of the outputs."""
-        return _shapes(self.output)
+        return _shapes(single(self.output))
 
     @property
     def input_names(self):
