@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -163,6 +164,31 @@ def test_a_full_disk(tmp_path, name):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert failed > 2 or name == "m.json"
+
+
+def test_what_killed_writers_left(tmp_path):
+    """The next save of the same file removes it, unless somebody may still write it."""
+    path, hour = tmp_path / "m[1].json", 3600
+    ages = {
+        ".m[1].json.0123abcd.tmp": 2 * hour,
+        ".m[1].json.fedcba98.tmp": hour // 2,
+        ".m[1].json.mine.tmp": 2 * hour,
+        ".m1.json.0123abcd.tmp": 2 * hour,
+        ".other.json.0123abcd.tmp": 2 * hour,
+        "m[1].json.0123abcd.tmp": 2 * hour,
+    }
+    for name, age in ages.items():
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    (tmp_path / ".m[1].json.00000000.tmp").symlink_to(tmp_path / ".other.json.0123abcd.tmp")
+    (tmp_path / ".m[1].json.11111111.tmp").mkdir()
+    before = names(tmp_path)
+    with pytest.raises(ZeroDivisionError), atomic_write(path):
+        raise ZeroDivisionError
+    assert names(tmp_path) == before
+    save_json(path, 1)
+    before.remove(".m[1].json.0123abcd.tmp")
+    assert names(tmp_path) == sorted([*before, path.name])
 
 
 # Reading -----------------------------------------------------------------------------------------
