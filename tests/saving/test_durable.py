@@ -21,6 +21,9 @@ from hornbeam.saving import _weights
 from hornbeam.saving._archive import atomic_write
 from hornbeam.saving._snapshot import read_snapshot, write_snapshot
 
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "contracts"))
+from cases_layers import HOST_CASES, rows
+
 L = keras.layers
 CHILD = pathlib.Path(__file__).with_name("durable_child.py")
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
@@ -305,6 +308,51 @@ class Many(keras.Model):
 
 
 # What must keep working --------------------------------------------------------------------------
+
+
+def test_every_layer_in_one_model(tmp_path):
+    """A row of each class, and the layers of strings, in one file. In the long run it is all rows,
+    and they are called: that takes longer than the rest."""
+    found = {case if LONG else case.layer: case for case in rows(L)}
+    cases = [*reversed(found.values()), *HOST_CASES]
+    inputs = [case.symbolic(keras) for case in cases]
+    outputs = [case.call(case.make(L), x) for case, x in zip(cases, inputs)]
+    made = keras.Model(keras.tree.flatten(inputs), outputs)
+    made.save(tmp_path / "m.keras")
+    copy = keras.saving.load_model(tmp_path / "m.keras")
+    assert [type(layer) for layer in copy.layers] == [type(layer) for layer in made.layers]
+    for one, other in zip(made.weights, copy.weights, strict=True):
+        if "/lora_" not in one.path:  # files hold the sum of kernel and update
+            np.testing.assert_array_equal(one, other, one.path)
+    assert copy.to_json() == made.to_json()
+    if not LONG:
+        return
+    arrays = keras.tree.flatten([case.inputs() for case in cases])
+    for one, other in zip(*(keras.tree.flatten(m(arrays)) for m in (made, copy)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_custom_objects(tmp_path):
+    """What is passed explicitly is used, also under a name of ours, and only in that call."""
+
+    class Mine(L.Layer):
+        def __init__(self, inner, **kwargs):
+            super().__init__(**kwargs)
+            self.inner = inner
+
+        def call(self, x):
+            return self.inner(x) + 1
+
+    def relu(x):
+        return -x
+
+    made = keras.Sequential([keras.Input((3,)), Mine(L.Dense(2)), L.Dense(2, activation=relu)])
+    path = tmp_path / "m.keras"
+    made.save(path)
+    copy = keras.saving.load_model(path, custom_objects={"Mine": Mine, "relu": relu})
+    np.testing.assert_array_equal(copy(X), made(X))
+    with pytest.raises(keras.saving.LoadError, match="Unknown class 'Mine'"):
+        keras.saving.load_model(path)
 
 
 def test_unicode_names(tmp_path):

@@ -64,9 +64,9 @@ def _remove_abandoned(path, now):
     left = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.tmp")
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
         for entry in entries:
-            if left.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                if now - entry.stat(follow_symlinks=False).st_mtime > _ABANDONED:
-                    os.unlink(entry.path)
+            about = left.fullmatch(entry.name) and entry.stat(follow_symlinks=False)
+            if about and stat.S_ISREG(about.st_mode) and now - about.st_mtime > _ABANDONED:
+                os.unlink(entry.path)
 
 
 def _sync(path):
