@@ -10,13 +10,17 @@ import os
 import pathlib
 import resource
 import signal
+import socket
 import sys
 import tempfile
 import time
+import warnings
 
+import jax
 import numpy as np
 
 import hornbeam as keras
+from hornbeam.core import rng
 from hornbeam.saving._snapshot import read_snapshot
 
 # What a load has no business with. Only the file itself is opened.
@@ -37,7 +41,15 @@ FORBIDDEN = (
 )
 HARMLESS = {"os.listdir", "os.scandir"}
 # Assets are written for their layer, and removed: only there, and `state` sees what is left.
-FILES = ("open", "os.mkdir", "os.remove", "os.rmdir", "shutil.rmtree", "tempfile.mkdtemp")
+FILES = (
+    "open",
+    "os.mkdir",
+    "os.remove",
+    "os.rename",
+    "os.rmdir",
+    "shutil.rmtree",
+    "tempfile.mkdtemp",
+)
 TEMPORARY = os.path.join(tempfile.gettempdir(), "")
 
 X = np.ones((2, 3), "float32")
@@ -51,8 +63,11 @@ def model():
 
 
 def resume(folder):
-    made = model()
-    made.fit(X, np.ones((2, 2)), epochs=1, verbose=0, resume=folder)
+    made, drawn = model(), np.random.get_state()
+    try:  # it sets NumPy's random numbers, which a training goes on with
+        made.fit(X, np.ones((2, 2)), epochs=1, verbose=0, resume=folder)
+    finally:
+        np.random.set_state(drawn)
 
 
 DOORS = {
@@ -80,28 +95,32 @@ class Watch:
 
     def start(self, *allowed):
         self.seen, self.allowed = [], {str(path) for path in allowed}
+        self.folders = [TEMPORARY, *(path for path in self.allowed if os.path.isdir(path))]
 
     def stop(self):
         self.allowed = None
 
     def _hear(self, event, args):
-        if self.allowed is None or _is_temporary(event, args):
+        if self.allowed is None or _is_inside(self.folders, event, args):
             return
         if event == "open":
             # JAX looks for the lines of source of the errors that it passes on.
             source = str(args[0]).endswith(".py") and os.path.isfile(args[0])
             if not source and (str(args[0]) not in self.allowed or args[1] not in ("r", "rb")):
                 self.seen.append(f"open {args[0]} {args[1]}")
+        elif event == "socket.__new__" and args[1] == socket.AF_UNIX:
+            return  # asyncio, which Orbax uses, wakes its own loop by a pair of them
         elif event.startswith(FORBIDDEN) and event not in HARMLESS:
             self.seen.append(f"{event} {str(args)[:100]}")
 
 
-def _is_temporary(event, args):
-    """Whether something is done to what lies in the folder for temporary files."""
+def _is_inside(folders, event, args):
+    """Whether something is done to files in these folders."""
     path = str(args[0]) if args else ""
     if event in ("os.remove", "os.rmdir") and args[1] != -1:  # in an open folder
         path = os.path.join(os.readlink(f"/proc/self/fd/{args[1]}"), path)
-    return event.startswith(FILES) and os.path.normpath(path).startswith(TEMPORARY)
+    path = os.path.normpath(path)
+    return event.startswith(FILES) and any(path.startswith(folder) for folder in folders)
 
 
 def state():
@@ -111,6 +130,9 @@ def state():
         keras.config.epsilon(),
         keras.config.image_data_format(),
         keras.config.dtype_policy().name,
+        keras.config.max_epochs(),
+        keras.config.max_steps_per_epoch(),
+        keras.config.is_flash_attention_enabled(),
         keras.config.is_traceback_filtering_enabled(),
         keras.config.is_interactive_logging_enabled(),
         sorted(keras.saving.get_custom_objects()),
@@ -118,6 +140,13 @@ def state():
         os.getcwd(),
         sys.path[:],
         sorted(str(p) for p in pathlib.Path.cwd().parent.rglob("*")),
+        sorted(jax.config.values.items(), key=str),
+        np.geterr(),
+        warnings.filters[:],
+        sys.getrecursionlimit(),
+        signal.getsignal(signal.SIGINT),
+        rng.global_generator().state.numpy().tolist(),
+        str(np.random.get_state()),
     ]
 
 
@@ -193,8 +222,9 @@ def run(case, watch):
 
 def main(folder):
     cases = json.loads((pathlib.Path(folder) / "cases.json").read_text())
-    for case in cases[:2]:  # controls: what is imported at the first use is
-        use(DOORS[case["door"]](case["argument"]))
+    for case in cases:
+        if "control" in case["name"]:  # what is imported at the first use is
+            use(DOORS[case["door"]](case["argument"]))
     keras.models.model_from_json(model().to_json())
     watch = Watch()
     signal.signal(signal.SIGALRM, too_slow)

@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -19,6 +20,9 @@ import hornbeam as keras
 from hornbeam.saving import _weights
 from hornbeam.saving._archive import atomic_write
 from hornbeam.saving._snapshot import read_snapshot, write_snapshot
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "contracts"))
+from cases_layers import HOST_CASES, rows
 
 L = keras.layers
 CHILD = pathlib.Path(__file__).with_name("durable_child.py")
@@ -165,6 +169,31 @@ def test_a_full_disk(tmp_path, name):
     assert failed > 2 or name == "m.json"
 
 
+def test_what_killed_writers_left(tmp_path):
+    """The next save of the same file removes it, unless somebody may still write it."""
+    path, hour = tmp_path / "m[1].json", 3600
+    ages = {
+        ".m[1].json.0123abcd.tmp": 2 * hour,
+        ".m[1].json.fedcba98.tmp": hour // 2,
+        ".m[1].json.mine.tmp": 2 * hour,
+        ".m1.json.0123abcd.tmp": 2 * hour,
+        ".other.json.0123abcd.tmp": 2 * hour,
+        "m[1].json.0123abcd.tmp": 2 * hour,
+    }
+    for name, age in ages.items():
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    (tmp_path / ".m[1].json.00000000.tmp").symlink_to(tmp_path / ".other.json.0123abcd.tmp")
+    (tmp_path / ".m[1].json.11111111.tmp").mkdir()
+    before = names(tmp_path)
+    with pytest.raises(ZeroDivisionError), atomic_write(path):
+        raise ZeroDivisionError
+    assert names(tmp_path) == before
+    save_json(path, 1)
+    before.remove(".m[1].json.0123abcd.tmp")
+    assert names(tmp_path) == sorted([*before, path.name])
+
+
 # Reading -----------------------------------------------------------------------------------------
 
 
@@ -279,6 +308,51 @@ class Many(keras.Model):
 
 
 # What must keep working --------------------------------------------------------------------------
+
+
+def test_every_layer_in_one_model(tmp_path):
+    """A row of each class, and the layers of strings, in one file. In the long run it is all rows,
+    and they are called: that takes longer than the rest."""
+    found = {case if LONG else case.layer: case for case in rows(L)}
+    cases = [*reversed(found.values()), *HOST_CASES]
+    inputs = [case.symbolic(keras) for case in cases]
+    outputs = [case.call(case.make(L), x) for case, x in zip(cases, inputs)]
+    made = keras.Model(keras.tree.flatten(inputs), outputs)
+    made.save(tmp_path / "m.keras")
+    copy = keras.saving.load_model(tmp_path / "m.keras")
+    assert [type(layer) for layer in copy.layers] == [type(layer) for layer in made.layers]
+    for one, other in zip(made.weights, copy.weights, strict=True):
+        if "/lora_" not in one.path:  # files hold the sum of kernel and update
+            np.testing.assert_array_equal(one, other, one.path)
+    assert copy.to_json() == made.to_json()
+    if not LONG:
+        return
+    arrays = keras.tree.flatten([case.inputs() for case in cases])
+    for one, other in zip(*(keras.tree.flatten(m(arrays)) for m in (made, copy)), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_custom_objects(tmp_path):
+    """What is passed explicitly is used, also under a name of ours, and only in that call."""
+
+    class Mine(L.Layer):
+        def __init__(self, inner, **kwargs):
+            super().__init__(**kwargs)
+            self.inner = inner
+
+        def call(self, x):
+            return self.inner(x) + 1
+
+    def relu(x):
+        return -x
+
+    made = keras.Sequential([keras.Input((3,)), Mine(L.Dense(2)), L.Dense(2, activation=relu)])
+    path = tmp_path / "m.keras"
+    made.save(path)
+    copy = keras.saving.load_model(path, custom_objects={"Mine": Mine, "relu": relu})
+    np.testing.assert_array_equal(copy(X), made(X))
+    with pytest.raises(keras.saving.LoadError, match="Unknown class 'Mine'"):
+        keras.saving.load_model(path)
 
 
 def test_unicode_names(tmp_path):

@@ -199,6 +199,7 @@ class AugMix(_Policy):
         )
         self.num_chains = positive_int("AugMix's num_chains", num_chains)
         self.chain_depth = positive_int("AugMix's chain_depth", chain_depth)
+        count_steps(self.num_chains * self.chain_depth)
         self.alpha = positive("AugMix's alpha", alpha)
         self.all_ops = all_ops
 

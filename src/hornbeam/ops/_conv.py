@@ -29,6 +29,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
+from ..core.loading import budget
 from ._convert import widened
 from ._project import project
 
@@ -301,7 +302,10 @@ def _real_elements(sizes, window, strides, padding):
 def _reduce_windows(x, init, reduce, window, strides, padding):
     padding = padding if isinstance(padding, str) else ((0, 0), *padding, (0, 0))
     init = x.dtype.type(init)  # a constant, by which lax recognises max and sum
-    return lax.reduce_window(x, init, reduce, (1, *window, 1), (1, *strides, 1), padding)
+    out = lax.reduce_window(x, init, reduce, (1, *window, 1), (1, *strides, 1), padding)
+    if (counts := budget()) is not None:  # with padding, windows may be larger than the image
+        counts.check_tensor((*out.shape[1:-1], *window))
+    return out
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1, 2, 3))

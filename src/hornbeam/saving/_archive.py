@@ -28,6 +28,8 @@ MEMBERS = re.compile(
 # A member without a date, so that equal models give equal bytes.
 MEMBER_DATE = (1980, 1, 1, 0, 0, 0)
 
+_ABANDONED = 3600  # seconds without a write after which nobody writes a temporary file any more
+
 
 @contextlib.contextmanager
 def atomic_write(path):
@@ -52,10 +54,22 @@ def atomic_write(path):
         if path.exists():
             temporary.chmod(stat.S_IMODE(path.stat().st_mode))
         sync(temporary)
+        now = temporary.stat().st_mtime  # by the clock of the disk, which may be another machine's
         os.replace(temporary, path)
         sync(path.parent)
+        _remove_abandoned(path, now)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_abandoned(path, now):
+    """Remove what killed processes left beside a file, unless it was written to of late."""
+    left = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.tmp")
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            about = left.fullmatch(entry.name) and entry.stat(follow_symlinks=False)
+            if about and stat.S_ISREG(about.st_mode) and now - about.st_mtime > _ABANDONED:
+                os.unlink(entry.path)
 
 
 def sync(path):

@@ -1,5 +1,6 @@
 """Going on with an interrupted training, bit for bit as if nothing had happened."""
 
+import contextlib
 import random
 import re
 import warnings
@@ -8,7 +9,7 @@ import jax
 import numpy as np
 
 from ..callbacks import BackupAndRestore
-from ..core.loading import LoadError, loading
+from ..core.loading import LoadError, check_limit, loading
 from ..core.messages import expected
 from .interrupts import uninterrupted
 from .state import array_of, copy_of
@@ -16,6 +17,11 @@ from .state import array_of, copy_of
 _MSG_OTHER = """\
 The snapshot in '{folder}' is of another training: {what}. Use another folder, or remove what is \
 in it to begin anew."""
+
+_PARTS = {
+    *("epoch", "step", "of", "source", "values"),
+    *("callbacks", "stop_training", "logs", "numpy", "python"),
+}
 
 
 def backup_of(resume, callbacks):
@@ -93,6 +99,8 @@ class Snapshots:
 
     def _check_values(self, snapshot):
         """Everything in it can be restored: half of it would be worse than nothing."""
+        if missing := _PARTS - snapshot.keys():
+            raise LoadError(f"The snapshot lacks {', '.join(sorted(missing))}.")
         for variable, value in zip(self.variables, snapshot["values"], strict=True):
             variable.check_value(value)
         self.callbacks.check_state(snapshot["callbacks"])
@@ -103,6 +111,8 @@ class Snapshots:
         for name in ("epoch", "step"):
             if not isinstance(snapshot[name], int) or snapshot[name] < 0:
                 raise LoadError(expected(f"A snapshot's {name}", "a number", snapshot[name]))
+        # Their orders are drawn again, one after the other.
+        check_limit("The training went … times over the data", snapshot["source"]["epoch"], "nodes")
 
     def _described(self):
         return {
@@ -121,7 +131,9 @@ class Snapshots:
         self._snapshot = None
         replay = bool(self.backup.replay)
         if self.source.can_seek or replay:
-            self.source.restore(snapshot["source"], replay)
+            # A replay runs code of the user, whose errors stay what they are.
+            with contextlib.nullcontext() if replay else loading(str(self.backup.backup_dir)):
+                self.source.restore(snapshot["source"], replay)
         for variable, value in zip(self.variables, snapshot["values"], strict=True):
             variable.assign(value)
         self.callbacks.set_state(snapshot["callbacks"])
