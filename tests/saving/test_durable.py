@@ -348,7 +348,8 @@ def test_custom_objects(tmp_path):
 
     made = keras.Sequential([keras.Input((3,)), Mine(L.Dense(2)), L.Dense(2, activation=relu)])
     path = tmp_path / "m.keras"
-    made.save(path)
+    with pytest.warns(UserWarning, match="pass `custom_objects={'Mine': …}` when loading"):
+        made.save(path)
     copy = keras.saving.load_model(path, custom_objects={"Mine": Mine, "relu": relu})
     np.testing.assert_array_equal(copy(X), made(X))
     with pytest.raises(keras.saving.LoadError, match="Unknown class 'Mine'"):
