@@ -81,6 +81,11 @@ DOORS = {
     "legacy": lambda c: keras.legacy.saving.deserialize_keras_object(c, vars(keras.layers)),
     "activation": lambda config: keras.layers.Dense(1, activation=config),
     "optimizer": keras.optimizers.deserialize,
+    "loss function": keras.losses.deserialize,
+    "metric": keras.metrics.deserialize,
+    "initializer": keras.initializers.deserialize,
+    "regularizer": keras.regularizers.deserialize,
+    "constraint": keras.constraints.deserialize,
     "snapshot": read_snapshot,
     "resume": resume,
 }
@@ -174,6 +179,9 @@ def use(loaded):
     sizes = [x.shape for x in keras.tree.flatten(inputs)]
     if max(np.prod([n or 1 for n in shape], dtype=float) for shape in sizes) < 1e6:
         loaded(keras.tree.map_structure(some, inputs))
+    if not is_space:
+        keras.models.clone_model(loaded)
+        keras.models.model_from_json(loaded.to_json())
     loaded.save("again.keras")
     os.remove("again.keras")
 

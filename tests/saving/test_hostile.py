@@ -6,6 +6,7 @@ taken than the limits allow, and if the error is one of hornbeam's own.
 
 import base64
 import copy
+import inspect
 import io
 import json
 import marshal
@@ -23,6 +24,7 @@ import numpy as np
 import pytest
 
 import hornbeam as keras
+from hornbeam.core import objects
 from hornbeam.saving._snapshot import read_snapshot, write_snapshot
 
 L = keras.layers
@@ -203,6 +205,12 @@ def case(name, door, argument, loads=False, says=""):
     return {"name": name, "door": door, "argument": argument, "loads": loads, "says": says}
 
 
+FAMILIES = (
+    *("legacy", "activation", "optimizer", "loss function", "metric"),
+    *("initializer", "regularizer", "constraint"),
+)
+
+
 def config_cases(files):
     for name, entry in ENTRIES.items():
         config = files.with_layer(entry)
@@ -212,9 +220,8 @@ def config_cases(files):
         yield case(f"{name}: layers", "layers", entry, None)  # alone, nothing is built yet
         yield case(f"{name}: deserialize", "deserialize", [entry], None)
     for name in ("bytecode", "module os", "SavedModel", "callback"):
-        yield case(f"{name}: legacy", "legacy", ENTRIES[name])
-        yield case(f"{name}: activation", "activation", ENTRIES[name])
-        yield case(f"{name}: optimizer", "optimizer", ENTRIES[name])
+        for door in FAMILIES:
+            yield case(f"{name}: {door}", door, ENTRIES[name])
         compiled = copy.deepcopy(files.config)
         compiled["compile_config"]["loss"] = ENTRIES[name]
         yield case(f"{name}: loss", "load_model", files.with_config(compiled))
@@ -319,6 +326,11 @@ def column_cases(files):
     ):
         image["config"]["layers"][1:] = [entry]
         yield case(f"images, {entry['class_name']}", "model_from_json", json.dumps(image))
+    image["config"]["layers"][0]["config"]["batch_shape"] = [None, 100_000, 1]
+    image["config"]["layers"][1:] = [
+        layer("SimpleRNN", units=1, recurrent_initializer="zeros", unroll=True)
+    ]
+    yield case("unrolled", "model_from_json", json.dumps(image), says="the limit is")
     for name, (config, loads) in SPACES.items():
         yield case(f"space, {name}", "deserialize", config, loads)
         if not loads:  # the weights belong to another model
@@ -460,6 +472,23 @@ def structure_cases(files):
         entry["config"]["shape"] = shape
         config["config"]["layers"] += [{**copy.deepcopy(entry), "name": f"z{i}"} for i in range(40)]
         yield case(f"{name} from a function", "model_from_json", json.dumps(config))
+    any_of, absolute = function("any", "keras.ops"), function("abs", "keras.ops")
+    add = function("add", "keras.ops")
+    (tensor,) = leaf["config"]["layers"][1]["inbound_nodes"][0]["args"]
+    for name, arguments in {
+        "WhileLoop": {"cond": any_of, "body": absolute, "loop_vars": tensor},
+        "WhileLoop to the end": {
+            **{"cond": any_of, "body": absolute, "loop_vars": tensor},
+            "maximum_iterations": HUGE,
+        },
+        "ForiLoop": {"lower": 0, "upper": HUGE, "body_fun": add, "init_val": tensor},
+        "Scan": {"f": add, "init": tensor, "length": HUGE},
+    }.items():
+        config, (class_name, *_) = copy.deepcopy(leaf), name.split()
+        entry = config["config"]["layers"][1]
+        entry.update(layer(class_name, "keras.src.ops.core", name=entry["name"]))
+        entry["inbound_nodes"] = [{"args": [], "kwargs": arguments}]
+        yield case(name, "model_from_json", json.dumps(config), says="the limit is")
     shared = copy.deepcopy(leaf)
     shared["config"]["layers"][1]["inbound_nodes"] *= 50_000
     yield case("a layer called 50,000 times", "model_from_json", json.dumps(shared))
@@ -912,6 +941,28 @@ def sandboxed(folder, cases):
     left = [c["name"] for c in cases if c["name"] not in found]
     assert not left, f"The process ended ({done.returncode}) at {left[0]!r}:\n{done.stderr[-3000:]}"
     return found
+
+
+def test_names_that_files_may_use():
+    """They are of packages that compute; where they are defined, little can open anything."""
+    assert {module for module, _ in objects._public} == {
+        *("keras", "keras.activations", "keras.constraints", "keras.distillation"),
+        *("keras.dtype_policies", "keras.initializers", "keras.layers", "keras.losses"),
+        *("keras.metrics", "keras.ops", "keras.ops.image", "keras.optimizers"),
+        *("keras.optimizers.schedules", "keras.quantizers", "keras.random", "keras.regularizers"),
+        *("keras.src.layers.preprocessing.feature_space", "keras.utils"),
+    }
+    utils = {name for module, name in objects._public if module == "keras.utils"}
+    assert utils == {"FeatureSpace", "normalize", "pad_sequences", "to_categorical"}
+    able = {"builtins", "ctypes", "importlib", "io", "marshal", "os", "pathlib", "pickle"}
+    able |= {"shutil", "socket", "subprocess", "sys", "tempfile", "urllib", "zipfile"}
+    found = set()
+    for thing in objects._public.values():
+        names = vars(inspect.getmodule(thing))
+        held = {x.__name__.partition(".")[0] for x in names.values() if inspect.ismodule(x)}
+        found |= {(thing.__module__, name) for name in able & held}
+    # Model.save has a path, and lookups read a vocabulary that their caller names.
+    assert found == {("hornbeam.models._model", "os"), ("hornbeam.layers._lookup", "pathlib")}
 
 
 def test_hostile_files(tmp_path):

@@ -40,7 +40,7 @@ class Limits:
     depth: int = 200
     nodes: int = 2_000_000
     objects: int = 200_000
-    calls: int = 10_000
+    calls: int = 20_000
     tensor_size: int = 1 << 28
     variable_bytes: int = 2 << 30
     variables_per_weight: int = 8
@@ -67,7 +67,7 @@ def load_limits(**limits):
         depth: nesting of JSON. 200.
         nodes: values in JSON. 2,000,000.
         objects: layers, initializers and other objects that are made. 200,000.
-        calls: calls of layers and functions while the model is put together. 10,000.
+        calls: calls of layers and functions while the model is put together. 20,000.
         tensor_size: elements of a symbolic tensor, for one sample. 2**28.
         variable_bytes: bytes of variables that a description without a file of weights makes.
             2 GiB.
