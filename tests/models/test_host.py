@@ -284,3 +284,16 @@ def test_integers_keep_their_64_bits():
     for model in (keras.Sequential([lookup]), keras.Model(inputs, lookup(inputs))):
         assert model(wide).tolist() == [[1], [2], [3], [0]]
         assert model.predict(wide, verbose=0).tolist() == [[1], [2], [3], [0]]
+
+
+def test_nested_inputs():
+    a, b = keras.Input((), dtype="string"), keras.Input((1,), dtype="string")
+    n = keras.Input((2,))
+    merged = layers.Concatenate()([Letters(2)(a), Letters(2)(b), n])
+    model = keras.Model([a, [b, {"n": n}]], merged)
+    words = np.array(WORDS, object)
+    expected = model([words, [words[:, None], {"n": NUMBERS}]])
+    assert expected.shape == (20, 6)
+    for x in ([words, [words[:, None], {"n": NUMBERS}]], [WORDS, [words, {"n": NUMBERS.tolist()}]]):
+        np.testing.assert_allclose(model(x), expected)
+        np.testing.assert_allclose(model.predict(x, verbose=0), expected)

@@ -22,7 +22,7 @@ other packages is in `_foreign.py`, and [docs/data.md](../../../docs/data.md) is
 """
 
 from ._adapt import host_batches, host_tables
-from ._arrays import Form, are_names, pack, unpack
+from ._arrays import Form, are_names, is_written_out, pack, unpack
 from ._batches import BatchSource
 from ._dataset import Dataset
 from ._foreign import columns_of
@@ -59,6 +59,7 @@ __all__ = [
     "image_dataset_from_directory",
     "img_to_array",
     "is_text",
+    "is_written_out",
     "load_img",
     "pack",
     "place",

@@ -126,7 +126,8 @@ def as_arrays(part: Any, name, wanted=None, raw=False) -> Any:
             raise ValueError(f"{name} is a {type(part).__name__}. {hint}")
         if isinstance(part, dict):
             return {k: as_arrays(v, f"{name}[{k!r}]", raw=raw) for k, v in part.items()}
-        if isinstance(part, (list, tuple)) and not is_written_out(part, raw):
+        several = raw and wanted is not None  # a list of texts is data, one of inputs isn't
+        if isinstance(part, (list, tuple)) and (several or not is_written_out(part, raw)):
             return type(part)(as_arrays(v, f"{name}[{i}]", raw=raw) for i, v in enumerate(part))
         if is_sparse(part):
             return given if given.format == "csr" else given.tocsr()

@@ -11,7 +11,7 @@ from ..core.graph import Staged, replay, sort_nodes, split
 from ..core.messages import did_you_mean
 from ..core.symbolic import KerasTensor, Operation, any_symbolic, standardize_shape, tree_map
 from ..core.tree import is_shape
-from ..data import columns_of, to_host
+from ..data import columns_of, is_written_out, to_host
 from ..dtype_policies._policy import convert_input
 from ..layers import Input, Layer
 from ..layers._call import Call
@@ -211,16 +211,13 @@ class GraphLayer(Layer):
         """What the model is called with, as NumPy arrays on the host."""
         if isinstance(value, Staged) or any(isinstance(x, Tracer) for x in jax.tree.leaves(value)):
             return value
-        if isinstance(value, dict):
-            return {k: to_host(v) for k, v in value.items()}
         several = self._function is not None and len(self._function.inputs) > 1
         if several and (columns := columns_of(value)) is not None:
-            return {name: to_host(column) for name, column in columns.items()}
-        if isinstance(value, (list, tuple)) and (
-            several or (len(value) == 1 and np.ndim(value[0]))
-        ):
-            return type(value)(to_host(x) for x in value)
-        return to_host(value)
+            value = columns
+        alone = isinstance(value, (list, tuple)) and len(value) == 1 and np.ndim(value[0])
+        if isinstance(value, (list, tuple)) and (several or alone):
+            return type(value)(_on_host(x) for x in value)
+        return _on_host(value)
 
     def _graph(self, what):
         if self._function is None:
@@ -229,6 +226,15 @@ class GraphLayer(Layer):
                 "symbolic tensors, or not built yet."
             )
         return self._function
+
+
+def _on_host(value):
+    """A structure of data as one of NumPy arrays; lists of numbers or texts are data."""
+    if isinstance(value, dict):
+        return {k: _on_host(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)) and not is_written_out(value, raw=True):
+        return type(value)(_on_host(x) for x in value)
+    return to_host(value)
 
 
 def with_own_inputs(inputs, outputs):
