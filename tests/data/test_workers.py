@@ -111,6 +111,7 @@ INTERRUPTED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("make", INTERRUPTED.values(), ids=INTERRUPTED)
 def test_an_interrupt_ends_everything_in_two_seconds(make):
@@ -130,6 +131,7 @@ def test_an_interrupt_ends_everything_in_two_seconds(make):
     thread.join()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupt_while_processes_start():
     """At any moment of it: everything ends, and the model can be trained on."""
