@@ -16,7 +16,7 @@ def test_objects_are_made():
 
 def test_training():
     assert len(user_code.train()["loss"]) == 2
-    assert user_code.functional().output_shape == [(None, 1)]
+    assert user_code.functional().output_shape == (None, 1)
 
 
 def test_calls():
