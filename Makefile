@@ -33,7 +33,7 @@ test: $(DEV)
 ifneq ($(SMOKE),)
 	$(PY) -m pytest -q $(SMOKE)
 endif
-	$(PY) -m pytest -n 2 -q tests $(SMOKE:%=--ignore=%)
+	$(PY) -m pytest -n 2 --dist loadfile -q tests $(SMOKE:%=--ignore=%)
 
 check: $(DEV)
 	@sh scripts/check
