@@ -7,6 +7,7 @@ A fenced block is one of:
     ```python in tests/some_file.py        quotes that file, indentation aside
 """
 
+import copy
 import importlib
 import pathlib
 import re
@@ -81,6 +82,10 @@ def snake(monkeypatch, tmp_path, capsys):
     names = run(REPO / "docs" / "add-a-layer.md", monkeypatch, tmp_path)
     layer = sys.modules["hornbeam.layers._snake"].Snake
     monkeypatch.setattr(hornbeam.layers, "Snake", layer, raising=False)
+    # `publish` enters it into copies of the tables, which last as long as the test.
+    for name in ("_public", "_home", "_families"):
+        monkeypatch.setattr(objects, name, copy.copy(getattr(objects, name)))
+    objects._families["layers"] = dict(objects._families["layers"])
     objects.publish("keras.layers", {"Snake": layer}, ["Snake"])
     return names["row"]
 

@@ -958,8 +958,7 @@ def test_names_that_files_may_use():
     able |= {"shutil", "socket", "subprocess", "sys", "tempfile", "urllib", "zipfile"}
     found = set()
     for thing in objects._public.values():
-        # Other tests may have taken a module out of `sys.modules`.
-        names = getattr(inspect.getmodule(thing), "__dict__", {})
+        names = vars(inspect.getmodule(thing))
         held = {x.__name__.partition(".")[0] for x in names.values() if inspect.ismodule(x)}
         found |= {(thing.__module__, name) for name in able & held}
     # Model.save has a path, and lookups read a vocabulary that their caller names.

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from .loading import budget
+from .loading import count_calls
 from .scope import watched
 from .symbolic import Node, flatten
 
@@ -75,8 +75,7 @@ def replay(nodes, feed):
     Returns:
         `feed`, with an array for the id of every tensor that the nodes made.
     """
-    if (counts := budget()) is not None:  # models that call each other twice add up
-        counts.count_calls(len(nodes))
+    count_calls(len(nodes))  # models that call each other twice add up
     for node in nodes:
         if all(id(x) in feed for x in node.outputs):
             continue

@@ -9,8 +9,6 @@ import contextvars
 import dataclasses
 import math
 
-import numpy as np
-
 
 class LoadError(ValueError):
     """What was to be loaded, a file or a description of an object, is broken, foreign or hostile.
@@ -51,7 +49,7 @@ class Limits:
 SLACK = 64 << 20
 
 _limits = contextvars.ContextVar("load_limits", default=Limits())  # noqa: B039  (it is frozen)
-_budget: contextvars.ContextVar["Budget | None"] = contextvars.ContextVar("budget", default=None)
+_budget: contextvars.ContextVar["_Budget | None"] = contextvars.ContextVar("budget", default=None)
 
 
 @contextlib.contextmanager
@@ -120,61 +118,69 @@ def check_limit(what, number, name, limit=None):
         )
 
 
-class Budget:
-    """Counts what one loading makes.
+class _Budget:
+    """What one loading has made so far, and how many bytes of variables it may make.
 
     Args:
-        variable_bytes: how many bytes of variables it may make, with the name of that limit.
+        variable_bytes: that number.
+        name: the name of that limit.
     """
 
     def __init__(self, variable_bytes, name):
-        self._variable_bytes, self._name = variable_bytes, name
-        self._objects = self._calls = self._bytes = 0
+        self.variable_bytes, self.name = variable_bytes, name
+        self.objects = self.calls = self.bytes = 0
 
-    def count_object(self):
-        """One more object is made from a description."""
-        self._objects += 1
-        check_limit("It describes … objects or more", self._objects, "objects")
 
-    def count_calls(self, number=1):
-        """More calls of layers or functions put the model together."""
-        self._calls += number
-        check_limit("Putting it together takes … calls of layers or more", self._calls, "calls")
+# Whatever makes something that a description asked for calls one of these before. Where nothing is
+# loaded they do nothing.
 
-    def count_variable(self, path, shape, dtype):
-        """A variable of this shape and NumPy type is about to be made."""
-        self._bytes += math.prod(shape) * dtype.itemsize
-        what = f"With {path} of shape {shape}, its variables take … bytes"
-        check_limit(what, self._bytes, self._name, self._variable_bytes)
 
-    def check_tensor(self, shape):
-        """A symbolic tensor of this shape is about to be made."""
+def is_loading():
+    """Whether something is being loaded."""
+    return _budget.get() is not None
+
+
+def count_object():
+    """Count an object that is about to be made from a description."""
+    if (budget := _budget.get()) is not None:
+        budget.objects += 1
+        check_limit("It describes … objects or more", budget.objects, "objects")
+
+
+def count_calls(number=1):
+    """Count calls of layers and functions that put a model together, or rounds of Python's loops
+    that a description asks for."""
+    if (budget := _budget.get()) is not None:
+        budget.calls += number
+        check_limit("Putting it together takes … calls of layers or more", budget.calls, "calls")
+
+
+def count_variable(what, shape, itemsize=8):
+    """Count a variable, or an array that NumPy makes while a layer is built.
+
+    Args:
+        what: its name, for messages.
+        shape: its shape.
+        itemsize: bytes of a number.
+    """
+    if (budget := _budget.get()) is not None:
+        budget.bytes += math.prod(shape) * itemsize
+        text = f"With {what} of shape {shape}, its variables take … bytes"
+        check_limit(text, budget.bytes, budget.name, budget.variable_bytes)
+
+
+def check_tensor(shape):
+    """Refuse a symbolic tensor that is too large."""
+    if is_loading():
         size = math.prod(n for n in shape if n is not None)
         check_limit(f"A tensor of shape {shape} has … elements", size, "tensor_size")
-
-
-def budget():
-    """The `Budget` of what is being loaded, or `None`."""
-    return _budget.get()
-
-
-def count_steps(number):
-    """Count the steps of a loop that Python runs as often as a description says, as calls."""
-    if (counts := _budget.get()) is not None:
-        counts.count_calls(number)
-
-
-def count_array(path, shape):
-    """Count an array of float64 that NumPy makes while a layer is built, like a variable."""
-    if (counts := _budget.get()) is not None:
-        counts.count_variable(path, shape, np.dtype("float64"))
 
 
 @contextlib.contextmanager
 def loading(name="", weight_bytes=None):
     """Context manager around everything that makes objects of a file or a description.
 
-    Inside, a `Budget` counts. An error that leaves the outermost block is a `LoadError`.
+    Inside, what is made is counted. An error that leaves the outermost block is a `LoadError`.
 
     Args:
         name: the file that is loaded, for messages.
@@ -184,11 +190,11 @@ def loading(name="", weight_bytes=None):
         yield
         return
     if weight_bytes is None:
-        counts = Budget(limits().variable_bytes, "variable_bytes")
+        budget = _Budget(limits().variable_bytes, "variable_bytes")
     else:
         per_weight = limits().variables_per_weight
-        counts = Budget(SLACK + per_weight * weight_bytes, "variables_per_weight")
-    token = _budget.set(counts)
+        budget = _Budget(SLACK + per_weight * weight_bytes, "variables_per_weight")
+    token = _budget.set(budget)
     try:
         yield
     except Exception as error:
@@ -209,3 +215,25 @@ def as_load_error(name, error):
         text = f"It can't be loaded: {type(error).__name__}: {error}"
     kind = type(error) if isinstance(error, LoadError) else LoadError
     return kind(text if not name or text.startswith(f"'{name}") else f"'{name}': {text}")
+
+
+@contextlib.contextmanager
+def explained(name, what=""):
+    """Context manager around the reading of a part of a file: every error that leaves it is a
+    `LoadError` that begins with the file's name.
+
+    Args:
+        name: the file.
+        what: what is wrong with it then, such as `"config.json is damaged"`.
+    """
+    try:
+        yield
+    except Exception as error:
+        kind = type(error) if isinstance(error, LoadError) else LoadError
+        text = str(error)
+        if isinstance(error, LoadError) and text.startswith(f"'{name}'"):
+            raise
+        if not isinstance(error, (OSError, ValueError)):
+            text = f"{type(error).__name__}: {text}"
+        parts = [f"'{name}'", *filter(None, [what]), text.removesuffix(".")]
+        raise kind(": ".join(parts) + ".") from None

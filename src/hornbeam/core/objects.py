@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
-from .loading import LoadError, budget, loading, unlimited
+from .loading import LoadError, count_object, loading, unlimited
 from .messages import did_you_mean, expected, shown
 from .naming import to_snake_case
 
@@ -543,8 +543,7 @@ def _deserialize(config) -> Any:
     name, inner = config["class_name"], config["config"]
     if not isinstance(name, str):
         raise LoadError(expected("A config's class_name", "a string", name))
-    if (counts := budget()) is not None:
-        counts.count_object()
+    count_object()
     if name in _SPECIAL:
         return _SPECIAL[name](inner)
     if name == "function":

@@ -16,7 +16,7 @@ from jax import export
 from jax.typing import DTypeLike
 
 from . import dtypes, masks
-from .loading import budget
+from .loading import check_tensor
 from .messages import expected
 from .naming import auto_name
 from .objects import Configurable
@@ -62,8 +62,7 @@ class KerasTensor:
         if sparse or ragged:
             raise ValueError("A KerasTensor can't be sparse or ragged: XLA has dense arrays only.")
         self.shape = standardize_shape(shape)
-        if (counts := budget()) is not None:
-            counts.check_tensor(self.shape)
+        check_tensor(self.shape)
         self.dtype = dtypes.standardize_dtype(dtype)
         self.record_history = record_history
         self.name = name or auto_name(type(self).__name__)

@@ -9,7 +9,7 @@ import numpy as np
 from jax.core import Tracer, eval_context
 
 from . import dtypes, objects
-from .loading import budget
+from .loading import count_variable, is_loading
 from .messages import expected, one_of
 from .naming import auto_name
 from .scope import current
@@ -132,7 +132,7 @@ class Variable:
                 and not dtypes.has_64_bits()
             ):
                 self._dtype = self._dtype[:-2] + "32"
-            if budget() is not None:
+            if is_loading():
                 self._count(np.asarray(_plain(initializer)).shape)
             with jax.ensure_compile_time_eval():
                 # A copy: the caller may change his array, and a training step frees ours.
@@ -148,9 +148,9 @@ class Variable:
 
     def _count(self, shape):
         """Refuse a variable that is more than a file may ask for, before anything is allocated."""
-        if (counts := budget()) is not None:
-            dtype = np.dtype(dtypes.numpy_dtype(self._dtype))
-            counts.count_variable(f"the variable '{self.path}'", shape, dtype)
+        if is_loading():
+            itemsize = np.dtype(dtypes.numpy_dtype(self._dtype)).itemsize
+            count_variable(f"the variable '{self.path}'", shape, itemsize)
 
     def _check_shape(self, shape):
         shape = (shape,) if isinstance(shape, int) else tuple(shape)

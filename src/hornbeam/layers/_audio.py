@@ -5,7 +5,7 @@ import numpy as np
 from jax import lax
 
 from ..core import settings
-from ..core.loading import count_array
+from ..core.loading import count_variable
 from ..core.messages import expected, one_of
 from ..ops._convert import float_array, widened
 from ..ops._math import extract_sequences, stft
@@ -109,7 +109,7 @@ class STFTSpectrogram(Layer):
         return _WINDOWS[self.window](n + 1)[:-1] if self.periodic else _WINDOWS[self.window](n)
 
     def build(self, input_shape):
-        count_array(f"{self.path}'s frequencies", (self.frame_length, self._length // 2 + 1))
+        count_variable(f"{self.path}'s frequencies", (self.frame_length, self._length // 2 + 1))
         window = self._window()
         if self.scaling == "density":
             window = window / np.sqrt(np.sum(window**2))
@@ -295,7 +295,7 @@ class MelSpectrogram(Layer):
         Returns:
             Array of shape `[num_spectrogram_bins, num_mel_bins]`.
         """
-        count_array("The matrix of mel bands", (num_spectrogram_bins, num_mel_bins))
+        count_variable("The matrix of mel bands", (num_spectrogram_bins, num_mel_bins))
         mel = lambda hertz: 2595 * np.log10(1 + hertz / 700)
         frequencies = mel(np.linspace(0, sampling_rate / 2, num_spectrogram_bins))[:, None]
         edges = np.linspace(mel(lower_edge_hertz), mel(upper_edge_hertz), num_mel_bins + 2)

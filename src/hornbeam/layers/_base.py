@@ -9,7 +9,7 @@ import jax
 
 from .. import dtype_policies, regularizers
 from ..core import dtypes, masks, objects
-from ..core.loading import budget
+from ..core.loading import count_calls
 from ..core.messages import expected, unknown_keywords
 from ..core.remat import run_layer
 from ..core.rng import SeedGenerator
@@ -254,8 +254,7 @@ class Layer(Operation):
 
     def __call__(self, *args, **kwargs):
         self._check_initialized()
-        if (counts := budget()) is not None:
-            counts.count_calls()
+        count_calls()
         call = Call(self, args, kwargs)
         if any_symbolic(call.arguments.values()):
             return self._call_symbolic(call)

@@ -8,7 +8,7 @@ from jax.core import eval_context
 
 from .. import initializers
 from ..core import dtypes
-from ..core.loading import LoadError, budget
+from ..core.loading import LoadError, is_loading
 from ..core.messages import expected
 from ..core.rng import SeedGenerator, draw_seed
 from ..core.tree import is_shape
@@ -217,7 +217,7 @@ class FlaxLayer(JaxLayer):
 
     def __init__(self, module, method=None, variables=None, **kwargs):
         is_flax = any(cls.__module__.startswith("flax.") for cls in type(module).__mro__)
-        if budget() is not None and not is_flax:  # a file imports nothing
+        if is_loading() and not is_flax:  # a file imports nothing
             wanted = "a flax.linen.Module or a flax.nnx.Module"
             raise ValueError(expected("FlaxLayer's module", wanted, module))
         linen, nnx = _flax()

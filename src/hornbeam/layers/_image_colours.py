@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.loading import count_steps
+from ..core.loading import count_calls
 from ..core.messages import expected
 from ..ops._filters import filtered, gaussian
 from ..ops._image import hsv_to_rgb, rgb_to_grayscale, rgb_to_hsv
@@ -244,7 +244,7 @@ class ContrastLimitedAdaptiveHistogramEqualization(_Ranged, ImageLayer):
         bins = jnp.clip(jnp.floor(self._scaled(images) + _ROUNDING), 0, 255).astype("int32")
         (rows, columns), (height, width) = self.tile_grid_size, images.shape[1:3]
         missing = -height % rows, -width % columns
-        count_steps(missing[0] // height + missing[1] // width)  # of `pad`
+        count_calls(missing[0] // height + missing[1] // width)  # of `pad`
         padded = jnp.pad(bins, ((0, 0), *((0, n) for n in missing), (0, 0)), "symmetric")
         h, w = (height + missing[0]) // rows, (width + missing[1]) // columns
         # [b, rows, h, columns, w, c] to [b, h, w, c, tile]

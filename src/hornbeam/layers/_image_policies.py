@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..core.loading import count_steps
+from ..core.loading import count_calls
 from ._arguments import positive_int
 from ._image import RandomImageLayer, checked_range, factor_range, per_image
 from ._image_colours import (
@@ -134,7 +134,7 @@ class RandAugment(_Policy):
     def _plane(self, transformation, size):
         choice, drawn = transformation["layer_idxes"], transformation["transforms"]
         total = jnp.eye(3)[None]
-        count_steps(self.num_ops)
+        count_calls(self.num_ops)
         for step in range(self.num_ops):
             for index, (name, layer) in enumerate(self._choices.items()):
                 plane = layer._plane(jax.tree.map(lambda x: x[step], drawn[name]), size)  # noqa: B023
@@ -199,7 +199,7 @@ class AugMix(_Policy):
         )
         self.num_chains = positive_int("AugMix's num_chains", num_chains)
         self.chain_depth = positive_int("AugMix's chain_depth", chain_depth)
-        count_steps(self.num_chains * self.chain_depth)
+        count_calls(self.num_chains * self.chain_depth)
         self.alpha = positive("AugMix's alpha", alpha)
         self.all_ops = all_ops
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..core import objects
-from ..core.loading import count_array
+from ..core.loading import count_variable
 from ..core.messages import expected, one_of, shown
 from ._encoding import check_output, device_name, encode, encode_rows, encoded_shape
 from ._hashes import fingerprint, keyed
@@ -65,7 +65,7 @@ class IndexLookup(AdaptedLayer):
         owner = type(self).__name__
         check_output(owner, output_mode, sparse, MODES)
         _check_int(f"{owner}'s num_oov_indices", num_oov_indices, 0)
-        count_array(f"{owner}'s numbers of unknown tokens", (num_oov_indices,))
+        count_variable(f"{owner}'s numbers of unknown tokens", (num_oov_indices,))
         if max_tokens is not None:
             _check_int(f"{owner}'s max_tokens", max_tokens, 2)
         if pad_to_max_tokens and max_tokens is None:
@@ -227,7 +227,7 @@ class IndexLookup(AdaptedLayer):
                 f"{type(self).__name__}: idf_weights should be one for each of the {count} tokens; "
                 f"received {shown(idf_weights)}."
             )
-        count_array(f"{type(self).__name__}'s idf_weights", (self._depth(count),))
+        count_variable(f"{type(self).__name__}'s idf_weights", (self._depth(count),))
         # Unknown tokens count for as much as one of the vocabulary does in the mean.
         weights = np.concatenate([np.full(self.num_oov_indices, given.mean()), given])
         padding = self._depth(len(weights)) - len(weights)
@@ -530,7 +530,7 @@ class IndexLookup(AdaptedLayer):
         elif lines.exists():
             # A last line that is empty is a token, unlike in a file that somebody typed.
             data = lines.read_bytes()
-            count_array(f"The vocabulary of '{self.path}'", (data.count(b"\n"),))
+            count_variable(f"The vocabulary of '{self.path}'", (data.count(b"\n"),))
             held = data.split(b"\n")
             special = [str(token).encode() for token in self._special]
             skipped = len(special) if held[: len(special)] == special else 0

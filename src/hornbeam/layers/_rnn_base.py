@@ -29,7 +29,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ..core import objects
-from ..core.loading import count_steps
+from ..core.loading import count_calls
 from ..core.messages import expected
 from ..core.scope import bind, current, enter
 from ..core.symbolic import KerasTensor, infer
@@ -71,7 +71,7 @@ def fold(step, states, xs, mask, loop: Loop, emit, free=()):
         return (new, free), (emit(new), more)
 
     if loop.unroll:
-        count_steps(len(jax.tree.leaves(xs)[0]))
+        count_calls(len(jax.tree.leaves(xs)[0]))
     (states, free), stacked = lax.scan(
         body, (states, free), (xs, mask), reverse=loop.reverse, unroll=loop.unroll
     )

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from .. import initializers
-from ..core.loading import count_steps
+from ..core.loading import count_calls
 from ..core.messages import expected
 from ..core.variable import Variable
 from ._arguments import positive_int
@@ -45,7 +45,7 @@ class SpectralNormalization(Layer):
         self.power_iterations = positive_int(
             "SpectralNormalization's power_iterations", power_iterations
         )
-        count_steps(self.power_iterations)
+        count_calls(self.power_iterations)
 
     def build(self, input_shape):
         if not self.layer.built:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..core import objects
-from ..core.loading import count_steps
+from ..core.loading import count_calls
 from ..core.messages import expected, one_of
 from ._arguments import positive_int
 from ._encoding import device_name
@@ -285,7 +285,7 @@ def _sizes(ngrams):
         return None
     sizes = range(1, ngrams + 1) if isinstance(ngrams, int) else ngrams
     several = isinstance(sizes, (tuple, list, range))
-    count_steps(len(sizes) if several else 0)
+    count_calls(len(sizes) if several else 0)
     whole = several and all(isinstance(n, int) for n in sizes)
     if not whole or not sizes or min(sizes) < 1:
         raise ValueError(

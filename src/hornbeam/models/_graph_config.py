@@ -6,7 +6,7 @@ import types
 
 from .. import activations, ops
 from ..core import dtypes, objects
-from ..core.loading import budget, check_limit
+from ..core.loading import check_limit, count_calls, is_loading
 from ..core.messages import did_you_mean
 from ..core.symbolic import FunctionCall, KerasTensor, flatten, tree_map
 from ..layers import InputLayer
@@ -116,7 +116,7 @@ def build_functional(config):
             f"The config of a functional model lacks {', '.join(sorted(map(repr, missing)))}; it "
             f"has {sorted(config)}."
         )
-    if budget() is not None:
+    if is_loading():
         calls = sum(len(entry.get("inbound_nodes", ())) for entry in config["layers"])
         check_limit(f"The config of '{config.get('name')}' has … calls of layers", calls, "calls")
     operations, tensors, waiting = {}, {}, {}
@@ -235,8 +235,8 @@ def _call(operation, args, kwargs):
     """The flat outputs of a call."""
     if not isinstance(operation, functools.partial):
         kwargs = _wanted(operation, kwargs)
-    elif (counts := budget()) is not None:  # layers count their calls themselves
-        counts.count_calls()
+    else:
+        count_calls()  # layers count their calls themselves
     return flatten(operation(*args, **kwargs))[0]
 
 

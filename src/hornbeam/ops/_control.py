@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..core.loading import count_steps
+from ..core.loading import count_calls
 from ..core.messages import expected
 from ..core.scope import bind, current, enter
 from ..core.symbolic import op, tree_map
@@ -138,9 +138,9 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
     (Array(3, dtype=int32, weak_type=True), Array(8, dtype=int32, weak_type=True))
     """
     if maximum_iterations is not None:
-        count_steps(maximum_iterations)
+        count_calls(maximum_iterations)
     elif getattr(cond, "__module__", "").partition(".")[0] == __name__.partition(".")[0]:
-        count_steps(math.inf)  # none of our functions is meant to end a loop
+        count_calls(math.inf)  # none of our functions is meant to end a loop
     several = isinstance(loop_vars, (tuple, list))
     start = tuple(_arrays(loop_vars)) if several else (_arrays(loop_vars),)
     variables = _assigned([body], start)
@@ -171,7 +171,7 @@ def fori_loop(lower, upper, body_fun, init_val):
     6
     """
     if isinstance(lower, int) and isinstance(upper, int):
-        count_steps(max(upper - lower, 0))
+        count_calls(max(upper - lower, 0))
     value = _arrays(init_val)
     variables = _assigned([body_fun], (jnp.int32(0), value))
 
@@ -203,7 +203,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     >>> keras.ops.scan(lambda total, x: (total + x, total), 0, jnp.arange(4))[1].tolist()
     [0, 0, 1, 3]
     """
-    count_steps(max(length or 0, unroll))
+    count_calls(max(length or 0, unroll))
     init, xs = _arrays(init), _arrays(xs)
     if not all(x.ndim for x in jax.tree.leaves(xs)):
         raise ValueError(

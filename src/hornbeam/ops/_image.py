@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..core.loading import count_array
+from ..core.loading import count_variable
 from ..core.messages import expected, one_of
 from ..core.settings import standardize_data_format
 from ..core.symbolic import op
@@ -262,7 +262,7 @@ def _resize(x, height, size, interpolation, antialias):
     for axis, n in zip((height, height + 1), size):
         m = x.shape[axis]
         if interpolation == "nearest":
-            count_array("The pixels of the resized image", (n,))
+            count_variable("The pixels of the resized image", (n,))
             index = (2 * np.arange(n) + 1) * m // (2 * n)
             x = jnp.take(x, index, axis, mode="clip")
         elif m != n:
@@ -295,7 +295,7 @@ def _interpolated_jvp(axis, size, interpolation, antialias, primals, tangents):
 
 
 def _matrix_product(x, axis, index, weight):
-    count_array("The matrix that resizes images", (x.shape[axis], weight.shape[1]))
+    count_variable("The matrix that resizes images", (x.shape[axis], weight.shape[1]))
     matrix = np.zeros((x.shape[axis], weight.shape[1]))
     np.add.at(matrix, (index, np.arange(weight.shape[1])), weight)
     y = jnp.tensordot(x, matrix.astype(x.dtype), (axis, 0), precision=lax.Precision.HIGHEST)
@@ -309,7 +309,7 @@ def taps(old, new, kernel, antialias):
     """
     radius, weigh = kernel
     stretch = max(old / new, 1) if antialias else 1
-    count_array("The weights of pixels", (math.ceil(2 * radius * stretch), new))
+    count_variable("The weights of pixels", (math.ceil(2 * radius * stretch), new))
     centre = (np.arange(new) + 0.5) * (old / new) - 0.5
     first = np.floor(centre - radius * stretch) + 1
     index = first + np.arange(math.ceil(2 * radius * stretch))[:, None]

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core.loading import count_steps
+from ..core.loading import count_calls
 from ..core.messages import expected
 from ..core.symbolic import op
 from ._convert import array, arrays
@@ -141,7 +141,7 @@ def unstack(x, num=None, axis=0):
             f"unstack: the size of axis {axis} is unknown, so the number of parts is, too; pass "
             "`num`."
         )
-    count_steps(count)
+    count_calls(count)
     x = jnp.moveaxis(x, axis, 0)
     return [x[i] for i in range(count)]
 
@@ -194,7 +194,7 @@ def dsplit(x, indices_or_sections):
 
 
 def _split(function, x, where, *axis):
-    count_steps(where if isinstance(where, int) else len(where))
+    count_calls(where if isinstance(where, int) else len(where))
     where = where if isinstance(where, int) else tuple(int(i) for i in where)
     return list(function(array(x), where, *axis))
 

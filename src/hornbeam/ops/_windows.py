@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..core import dtypes
-from ..core.loading import count_steps
+from ..core.loading import count_calls
 from ..core.messages import expected, one_of
 from ..core.settings import standardize_data_format
 from ..core.symbolic import op
@@ -105,7 +105,7 @@ def _adaptive_pool(reduce, inputs, output_size, data_format):
         # Windows repeat after every `size / repeats` of them, and are slices of such a period.
         before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
         repeats = math.gcd(n, size)
-        count_steps(size // repeats)
+        count_calls(size // repeats)
         x = x.reshape(*before, repeats, n // repeats, *after)
         bounds = [(i * n // size, -(-(i + 1) * n // size)) for i in range(size // repeats)]
         windows = [jax.lax.slice_in_dim(x, a, b, axis=axis + 1) for a, b in bounds]

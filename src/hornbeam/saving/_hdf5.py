@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import ml_dtypes  # JAX's own number types, as NumPy types
 import numpy as np
 
-from ..core.loading import SLACK, LoadError, check_limit, limits
+from ..core.loading import SLACK, LoadError, check_limit, explained, limits
 
 _MARK = b"\nhornbeam sha256 "
 _CHECKSUM = len(_MARK) + hashlib.sha256().digest_size
@@ -118,11 +118,8 @@ class WeightsFile:
         self.groups, self.nbytes, self.stored = {}, 0, 0
         self._met, self._members = set(), 0
         self._size = self._check_sum(file)
-        with self._explained(""):
-            try:
-                self.root = h5py.File(file, "r")
-            except Exception as error:
-                raise LoadError(f"it can't be read as HDF5: {error}") from None
+        with explained(name, "it can't be read as HDF5"):
+            self.root = h5py.File(file, "r")
         try:
             self._collect(self.root, "")
             most = max(SLACK, limits().unpacked_ratio * self.stored)
@@ -139,7 +136,7 @@ class WeightsFile:
 
     def _check_sum(self, file):
         """Compare the checksum, if there is one; returns the number of bytes before it."""
-        with self._explained(""):
+        with explained(self.name):
             size = file.seek(0, io.SEEK_END)
             if size < _CHECKSUM:
                 return size
@@ -148,25 +145,17 @@ class WeightsFile:
             if end.startswith(_MARK):
                 size -= _CHECKSUM
                 if _digest(file, size) != end[len(_MARK) :]:
-                    raise LoadError("its checksum is wrong: the file is damaged")
+                    raise self._wrong("its checksum is wrong: the file is damaged")
                 self.digest = end[len(_MARK) :].hex()
             file.seek(0)
             return size
 
-    @contextlib.contextmanager
-    def _explained(self, path):
-        """Every error is a `LoadError` that names the file and the part of it."""
-        try:
-            yield
-        except LoadError as error:
-            if str(error).startswith(f"'{self.name}'"):
-                raise
-            raise type(error)(f"'{self.name}': {error}.") from None
-        except Exception as error:
-            kind = "" if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: "
-            raise LoadError(
-                f"'{self.name}': '{path or '/'}' can't be read: {kind}{error}."
-            ) from None
+    def _wrong(self, text):
+        """The error about a part of the file."""
+        return LoadError(f"'{self.name}': {text}.")
+
+    def _reading(self, path):
+        return explained(self.name, f"'{path or '/'}' can't be read")
 
     # Looking through it ---------------------------------------------------------------------------
 
@@ -174,15 +163,15 @@ class WeightsFile:
         pending = [(group, path)]
         while pending:
             group, path = pending.pop()
-            with self._explained(path):
+            with self._reading(path):
                 self._check_once(group, path)
                 for key in group:
                     inner = f"{path}/{key}" if path else key
                     # Links may point to other files on this disk; nothing that saves weights
                     # makes them.
                     if not isinstance(group.get(key, getlink=True), self._h5py.HardLink):
-                        raise LoadError(f"'{inner}' is a link; weights have none")
-                    with self._explained(inner):
+                        raise self._wrong(f"'{inner}' is a link; weights have none")
+                    with self._reading(inner):
                         item = group[key]
                         if isinstance(item, self._h5py.Group):
                             pending.append((item, inner))
@@ -190,20 +179,20 @@ class WeightsFile:
                             self._check(item, inner)
                             self.groups.setdefault(path, {})[key] = item
                         else:
-                            raise LoadError(f"'{inner}' is neither a group nor an array")
+                            raise self._wrong(f"'{inner}' is neither a group nor an array")
 
     def _check_once(self, item, path):
         self._members += 1
         check_limit(f"'{self.name}' has … groups and arrays or more", self._members, "members")
         address = self._h5py.h5o.get_info(item.id).addr
         if address in self._met:
-            raise LoadError(f"'{path}' has two names, or contains itself")
+            raise self._wrong(f"'{path}' has two names, or contains itself")
         self._met.add(address)
         attributes = self._h5py.h5a
         for i in range(attributes.get_num_attrs(item.id)):
             size = attributes.get_info(item.id, index=i).data_size
             if size > _ATTRIBUTE_BYTES:
-                raise LoadError(f"an attribute of '{path}' has {size} bytes")
+                raise self._wrong(f"an attribute of '{path}' has {size} bytes")
 
     def _check(self, dataset, path):
         """A dataset is made of numbers that lie in the file."""
@@ -211,29 +200,29 @@ class WeightsFile:
         plist = dataset.id.get_create_plist()
         layout = plist.get_layout()
         if layout == self._h5py.h5d.VIRTUAL or plist.get_external_count():
-            raise LoadError(f"'{path}' takes its data from another file")
+            raise self._wrong(f"'{path}' takes its data from another file")
         self._check_once(dataset, path)
         filters = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())}
         if not filters <= _known_filters(self._h5py):  # HDF5 would look for a library
-            raise LoadError(f"'{path}' is packed by an unknown filter")
+            raise self._wrong(f"'{path}' is packed by an unknown filter")
         kind = dataset.id.get_type()
         if dataset.dtype.kind not in "biufcV" or dataset.dtype.hasobject or dataset.dtype.names:
-            raise LoadError(f"'{path}' holds no numbers, but {dataset.dtype}")
+            raise self._wrong(f"'{path}' holds no numbers, but {dataset.dtype}")
         if kind.get_class() == self._h5py.h5t.ARRAY:
-            raise LoadError(f"'{path}' holds arrays of arrays")
+            raise self._wrong(f"'{path}' holds arrays of arrays")
         nbytes = math.prod(dataset.shape) * dataset.dtype.itemsize
         stored = dataset.id.get_storage_size()
         if layout == self._h5py.h5d.CHUNKED:
             chunk = math.prod(dataset.chunks) * dataset.dtype.itemsize
             if chunk > 2 * nbytes + _CHUNK:
-                raise LoadError(f"'{path}' has chunks of {chunk} bytes for {nbytes}")
+                raise self._wrong(f"'{path}' has chunks of {chunk} bytes for {nbytes}")
         self.nbytes += nbytes
         self.stored += stored
         if nbytes > max(limits().unpacked_ratio * stored, _CHUNK):
             what = f"'{self.name}': '{path}' claims … bytes, of which the file holds {stored:,}"
             check_limit(what, nbytes, "unpacked_ratio", limits().unpacked_ratio * stored)
         if self.stored > self._size:
-            raise LoadError(f"'{path}' overlaps another array")
+            raise self._wrong(f"'{path}' overlaps another array")
 
     # Reading --------------------------------------------------------------------------------------
 
@@ -243,14 +232,14 @@ class WeightsFile:
 
     def array(self, dataset):
         """The numbers of a dataset."""
-        with self._explained(dataset.name):
+        with self._reading(dataset.name):
             value = dataset[()]
             if dataset.dtype.kind != "V":
                 return value
             name = dataset.attrs.get("dtype")
             number_type = getattr(ml_dtypes, name, None) if isinstance(name, str) else None
             if not (isinstance(number_type, type) and issubclass(number_type, np.generic)):
-                raise LoadError(f"'{dataset.name}' has no known number type: {name!r}")
+                raise self._wrong(f"'{dataset.name}' has no known number type: {name!r}")
             return value.view(np.dtype(number_type))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import ml_dtypes  # JAX's own number types, as NumPy types
 import numpy as np
 
-from ..core.loading import LoadError, check_limit
+from ..core.loading import LoadError, check_limit, explained
 from ..core.variable import Variable
 from ._json import parse_json
 
@@ -141,12 +141,8 @@ class SafetensorsFile:
     def __init__(self, file, name, places=()):
         self._file, self.name = file, name
         self.groups, self.nbytes, self.digest = {}, 0, None
-        try:
+        with explained(name):
             self._read_header(dict(places))
-        except LoadError as error:
-            if str(error).startswith(f"'{name}'"):
-                raise
-            raise LoadError(f"'{name}': {error}.") from None
 
     def __enter__(self):
         return self

@@ -11,7 +11,7 @@ import struct
 import tempfile
 import zlib
 
-from ..core.loading import SLACK, LoadError, check_limit, limits
+from ..core.loading import SLACK, LoadError, check_limit, explained, limits
 from ._json import parse_json
 
 _END = struct.Struct("<4s4H2LH")
@@ -58,20 +58,8 @@ class ZipReader:
 
     def __init__(self, file, name):
         self.file, self.name = file, name
-        with self._explained("it can't be read as a zip"):
+        with explained(self.name, "it can't be read as a zip"):
             self._members = self._read_directory()
-
-    @contextlib.contextmanager
-    def _explained(self, what):
-        """Every error is a `LoadError` that begins with the file's name."""
-        try:
-            yield
-        except LoadError as error:
-            if str(error).startswith(f"'{self.name}'"):
-                raise
-            raise type(error)(f"'{self.name}': {what}: {error}.") from None
-        except Exception as error:
-            raise LoadError(f"'{self.name}': {what}: {error}. It may be cut short.") from None
 
     @property
     def names(self):
@@ -200,7 +188,7 @@ class ZipReader:
         Raises:
             LoadError: if its checksum is wrong.
         """
-        with self._explained(f"{name} is damaged"):
+        with explained(self.name, f"{name} is damaged"):
             return b"".join(self._chunks(self._members[name]))
 
     def json(self, name):
@@ -214,7 +202,7 @@ class ZipReader:
         """A member as a file object to read from anywhere, after its checksum was found right."""
         member = self._members[name]
         with contextlib.ExitStack() as stack:
-            with self._explained(f"{name} is damaged"):
+            with explained(self.name, f"{name} is damaged"):
                 if member.method == _STORED:
                     for _ in self._chunks(member):
                         pass

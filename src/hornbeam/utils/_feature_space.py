@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import saving
 from ..core import objects
-from ..core.loading import budget
+from ..core.loading import check_tensor
 from ..core.messages import did_you_mean, expected, one_of
 from ..core.naming import auto_name
 from ..core.symbolic import any_symbolic
@@ -143,9 +143,9 @@ class FeatureSpace(GraphLayer):
             cross.name: HashedCrossing(cross.crossing_dim, name=cross.name)
             for cross in self.crosses
         }
-        if (counts := budget()) is not None:  # the vectors are made later, when all is known
-            hashes = [*self.preprocessors.values(), *self.crossers.values()]
-            counts.check_tensor((sum(getattr(x, "num_bins", None) or 0 for x in hashes),))
+        # The vectors are made later, when all is known.
+        hashes = [*self.preprocessors.values(), *self.crossers.values()]
+        check_tensor((sum(getattr(x, "num_bins", None) or 0 for x in hashes),))
         self.one_hot_encoders: dict[str, Layer] = {}
         self._inputs = {
             key: Input((1,), dtype=feature.dtype, name=key)
