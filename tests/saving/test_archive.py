@@ -11,7 +11,8 @@ import zipfile
 
 import pytest
 
-from hornbeam.saving._archive import Archive, atomic_write, write_archive
+from hornbeam.saving._archive import Archive, write_archive
+from hornbeam.saving._atomic import atomic_write
 
 
 def names(folder):

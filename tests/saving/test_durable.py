@@ -18,7 +18,7 @@ import pytest
 
 import hornbeam as keras
 from hornbeam.saving import _weights
-from hornbeam.saving._archive import atomic_write
+from hornbeam.saving._atomic import atomic_write
 from hornbeam.saving._snapshot import read_snapshot, write_snapshot
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "contracts"))

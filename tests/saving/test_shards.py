@@ -295,7 +295,7 @@ def test_folders_change_places(tmp_path, monkeypatch, can_exchange):
 
 KILLED = """
     import os, pathlib, signal, sys
-    from hornbeam.saving._model_folder import write_folder
+    from hornbeam.saving._archive import write_folder
 
     def write_weights(file):
         file.write(b"half")
@@ -306,7 +306,7 @@ KILLED = """
 
 
 def test_a_kill_in_the_middle_leaves_the_old_folder(tmp_path):
-    from hornbeam.saving._model_folder import write_folder
+    from hornbeam.saving._archive import write_folder
 
     path = tmp_path / "m"
     write_folder(path, {}, {"old": True}, lambda f: f.write(b"weights"), {})

@@ -5,7 +5,7 @@ import os
 import string
 
 from ..core.messages import did_you_mean, expected
-from ..saving._archive import atomic_write
+from ..saving._atomic import atomic_write
 from ._base import MonitorCallback
 from ._printing import print_line
 

@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 
 from ..core.messages import expected, unknown_keywords
-from ..saving._archive import atomic_write
+from ..saving._atomic import atomic_write
 from ._base import Callback
 from ._list import EVENTS
 from ._printing import print_line, to_json

@@ -147,7 +147,7 @@ def count_object():
         check_limit("It describes … objects or more", budget.objects, "objects")
 
 
-def count_calls(number=1):
+def count_calls(number: float = 1):
     """Count calls of layers and functions that put a model together, or rounds of Python's loops
     that a description asks for."""
     if (budget := _budget.get()) is not None:

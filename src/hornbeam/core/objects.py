@@ -168,6 +168,17 @@ def get_registered_object(name, custom_objects=None, module_objects=None):
 # Configs from constructors -----------------------------------------------------------------------
 
 
+def _counted(make):
+    """A `from_config` whose objects are counted, and whose errors are `LoadError`s."""
+
+    @functools.wraps(make)
+    def from_config(cls, config, *args, **kwargs):
+        with loading():
+            return make(cls, config, *args, **kwargs)
+
+    return from_config
+
+
 class Configurable:
     """Base of everything that a config describes: the config is read off the constructor.
 
@@ -182,7 +193,7 @@ class Configurable:
         super().__init_subclass__(**kwargs)
         make = vars(cls).get("from_config")
         if is_ours(cls) and isinstance(make, classmethod):
-            setattr(cls, "from_config", _counted(make.__func__))  # noqa: B010
+            cls.from_config = classmethod(_counted(make.__func__))  # pyright: ignore
 
     def __new__(cls, *args, **kwargs):
         self = super().__new__(cls)
@@ -211,6 +222,7 @@ class Configurable:
         return {k: config_value(v) for k, v in self.constructor_arguments().items()}
 
     @classmethod
+    @_counted
     def from_config(cls, config):
         """An object made from what `get_config` returned."""
         return cls(**revive(config))
@@ -219,20 +231,6 @@ class Configurable:
         """A new object made from the same arguments."""
         with unlimited():
             return type(self).from_config(self.get_config())
-
-
-def _counted(make):
-    """A `from_config` whose objects are counted, and whose errors are `LoadError`s."""
-
-    @functools.wraps(make)
-    def from_config(cls, config, *args, **kwargs):
-        with loading():
-            return make(cls, config, *args, **kwargs)
-
-    return classmethod(from_config)
-
-
-setattr(Configurable, "from_config", _counted(Configurable.from_config.__func__))  # noqa: B010
 
 
 # What an argument that names an object takes: a name, a config, a class, a function or an object.

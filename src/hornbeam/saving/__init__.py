@@ -13,7 +13,7 @@ from ..core.objects import serialize as serialize_keras_object
 from ._editor import KerasFileEditor
 from ._inspect import inspect_file
 from ._model_files import load_model, save_model
-from ._weights import load_weights, save_weights
+from ._weight_files import load_weights, save_weights
 
 custom_object_scope = CustomObjectScope
 

@@ -1,18 +1,16 @@
-"""Files that are whole or absent: atomic writes, and the zip that a `.keras` file is."""
+"""What a `.keras` file holds, as a zip or as a folder."""
 
 import contextlib
 import io
 import json
-import os
 import pathlib
 import re
-import secrets
 import shutil
-import stat
 import tempfile
 import zipfile
 
 from ..core.loading import LoadError
+from ._atomic import atomic_folder, atomic_write
 from ._folder import FolderReader
 from ._zip import ZipReader, is_plain_name
 
@@ -27,61 +25,6 @@ MEMBERS = re.compile(
 
 # A member without a date, so that equal models give equal bytes.
 MEMBER_DATE = (1980, 1, 1, 0, 0, 0)
-
-_ABANDONED = 3600  # seconds without a write after which nobody writes a temporary file any more
-
-
-@contextlib.contextmanager
-def atomic_write(path):
-    """Context manager: gives a path to write to, which takes the name `path` at the end.
-
-    Whatever happens meanwhile (an error, a full disk, a killed process), `path` holds either what
-    it held before or the whole new file.
-
-    Raises:
-        FileNotFoundError: if the folder doesn't exist.
-    """
-    # Through a symbolic link the file behind it is replaced, and the link stays.
-    path = pathlib.Path(os.path.realpath(path))
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"Can't write '{path}': there is no folder '{path.parent}'. Make it first, with "
-            "`pathlib.Path(...).mkdir(parents=True)`."
-        )
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        if path.exists():
-            temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-        sync(temporary)
-        now = temporary.stat().st_mtime  # by the clock of the disk, which may be another machine's
-        os.replace(temporary, path)
-        sync(path.parent)
-        _remove_abandoned(path, now)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _remove_abandoned(path, now):
-    """Remove what killed processes left beside a file, unless it was written to of late."""
-    left = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{8}}\.tmp")
-    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
-        for entry in entries:
-            about = left.fullmatch(entry.name) and entry.stat(follow_symlinks=False)
-            if about and stat.S_ISREG(about.st_mode) and now - about.st_mtime > _ABANDONED:
-                os.unlink(entry.path)
-
-
-def sync(path):
-    """Wait until a file or folder is on the disk."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except PermissionError:  # Windows doesn't open folders, and needs no such call for them
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def write_archive(path, metadata, config, write_weights, save_assets):
@@ -102,6 +45,33 @@ def write_archive(path, metadata, config, write_weights, save_assets):
                 shutil.copyfileobj(source, target, 1 << 20)
 
         write_members(add, temporary.parent, metadata, config, write_weights, save_assets)
+
+
+def write_folder(path, metadata, config, write_weights, save_assets):
+    """Write a folder with what a `.keras` file holds; the arguments are those of `write_archive`.
+
+    Raises:
+        FileExistsError: if there is a file of this name, or a folder that holds anything else.
+    """
+    path = pathlib.Path(path)
+    if path.exists():
+        names = FolderReader(path).names if path.is_dir() else [path.name]
+        others = [name for name in names if not MEMBERS.fullmatch(name)]
+        if others:
+            raise FileExistsError(
+                f"'{path}' holds {others[0]!r}, which is no part of a model; it isn't replaced. "
+                "Choose a new name."
+            )
+    with atomic_folder(path) as temporary:
+
+        def add(name, source):
+            source.seek(0)
+            target = temporary / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as file:
+                shutil.copyfileobj(source, file, 1 << 20)
+
+        write_members(add, temporary, metadata, config, write_weights, save_assets)
 
 
 def write_members(add, scratch, metadata, config, write_weights, save_assets):

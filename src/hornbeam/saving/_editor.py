@@ -4,9 +4,11 @@ import numpy as np
 
 from ..core.loading import loading
 from ..core.messages import did_you_mean
-from ._archive import METADATA, Archive, atomic_write, is_model_folder
+from ._archive import METADATA, Archive, is_model_folder
+from ._atomic import atomic_write
 from ._hdf5 import add_checksum
-from ._weights import open_weights, stores, write_groups
+from ._weight_files import open_weights
+from ._weights import stores, write_groups
 
 _VARS = "vars"
 

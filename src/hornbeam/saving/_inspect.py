@@ -16,7 +16,7 @@ from ._editor import natural
 from ._orbax import find_checkpoint
 from ._renamed import upgraded
 from ._shards import files_of, read_index
-from ._weights import is_h5, open_weights
+from ._weight_files import is_h5, open_weights
 from ._whole_h5 import compile_config, open_h5
 
 _CHUNK = 1 << 20

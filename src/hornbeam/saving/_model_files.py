@@ -7,13 +7,21 @@ import warnings
 from ..core import objects
 from ..core.loading import LoadError, loading
 from ..core.messages import expected, shown, unknown_keywords
-from ._archive import CONFIG, METADATA, Archive, atomic_write, is_model_folder, write_archive
+from ._archive import (
+    CONFIG,
+    METADATA,
+    Archive,
+    is_model_folder,
+    write_archive,
+    write_folder,
+)
+from ._atomic import atomic_write
 from ._hdf5 import add_checksum
 from ._json import check_structure
-from ._model_folder import write_folder
 from ._orbax import Checkpoint, find_checkpoint
 from ._renamed import FORMAT_VERSION, upgraded
-from ._weights import check_overwrite, is_h5, read_weights, walk, weights_in, write_weights
+from ._weight_files import check_overwrite, is_h5, weights_in
+from ._weights import read_weights, walk, write_weights
 from ._whole_h5 import compile_config, open_h5, write_whole_h5
 
 

@@ -11,7 +11,7 @@ import os
 import pathlib
 
 from ..core.loading import LoadError, check_limit
-from ._archive import atomic_write
+from ._atomic import atomic_write
 from ._json import parse_json
 from ._zip import is_plain_name
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..core import dtypes
 from ..core.loading import LoadError
-from ._archive import MEMBER_DATE, atomic_write
+from ._archive import MEMBER_DATE
+from ._atomic import atomic_write
 from ._zip import ZipReader
 
 _FORMAT = "hornbeam training snapshot 1"

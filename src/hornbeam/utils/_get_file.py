@@ -12,7 +12,7 @@ from typing import Any
 from ..callbacks._progbar import Progbar
 from ..core.messages import expected, one_of
 from ..core.settings import is_interactive_logging_enabled
-from ..saving._archive import atomic_write
+from ..saving._atomic import atomic_write
 from ._archives import DownloadLimits, extract_archive, format_of
 
 download_limits = DownloadLimits()
