@@ -281,12 +281,12 @@ def test_a_failed_save_leaves_the_old_folder(tmp_path):
 
 @pytest.mark.parametrize("can_exchange", [True, False])
 def test_folders_change_places(tmp_path, monkeypatch, can_exchange):
-    from hornbeam.saving import _model_folder
+    from hornbeam.saving import _atomic
 
     if not can_exchange:
-        monkeypatch.setattr(_model_folder, "_exchange", lambda a, b: False)
+        monkeypatch.setattr(_atomic, "_exchange", lambda a, b: False)
     for text in ("old", "new"):
-        with _model_folder.atomic_folder(tmp_path / "f") as temporary:
+        with _atomic.atomic_folder(tmp_path / "f") as temporary:
             (temporary / "a").mkdir()
             (temporary / "a" / "b").write_text(text)
     assert (tmp_path / "f" / "a" / "b").read_text() == "new"

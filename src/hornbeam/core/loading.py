@@ -128,7 +128,8 @@ class _Budget:
 
     def __init__(self, variable_bytes, name):
         self.variable_bytes, self.name = variable_bytes, name
-        self.objects = self.calls = self.bytes = 0
+        self.objects = self.bytes = 0
+        self.calls: float = 0
 
 
 # Whatever makes something that a description asked for calls one of these before. Where nothing is
