@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import hornbeam as keras
 from hornbeam.layers import _tokens
-from hornbeam.layers._strings import padded_rows
 from hornbeam.layers._tokens import Tokenizer
+from hornbeam.layers._values import padded_rows
 
 L = keras.layers
 PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]")

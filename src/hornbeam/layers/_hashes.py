@@ -9,6 +9,8 @@ import collections
 
 import numpy as np
 
+from ..core.messages import expected
+
 _K0, _K1, _K2 = (np.uint64(k) for k in (0xC3A5C85C97CB3127, 0xB492B66FBE98F273, 0x9AE16A3B2F90404F))
 # What TensorFlow starts a crossing with, and multiplies by.
 _CROSSING_KEY, _CROSSING_FACTOR = np.uint64(0xDECAFCAFFE), np.uint64(0xC6A4A7935BD1E995)
@@ -182,3 +184,13 @@ def _sip_rounds(v, count):
         b, d = _left(b, 17) ^ c, _left(d, 21) ^ a
         c = _left(c, 32)
     return [a, b, c, d]
+
+
+def check_salt(owner, salt):
+    """The key of a hash, `[k0, k1]`, from one int or two; `None` for none."""
+    if salt is None:
+        return None
+    key = [salt, salt] if isinstance(salt, (int, np.integer)) else salt
+    if isinstance(key, (list, tuple)) and len(key) == 2 and all(isinstance(k, int) for k in key):
+        return list(key)
+    raise ValueError(expected(f"{owner}'s salt", "an int or two of them", salt))

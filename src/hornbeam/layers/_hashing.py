@@ -5,10 +5,9 @@ import numpy as np
 from ..core.messages import expected
 from ._arguments import positive_int
 from ._encoding import MODES, check_output, device_name, encode, encoded_shape
-from ._hashes import crossed, fingerprint, keyed
+from ._hashes import check_salt, crossed, fingerprint, keyed
 from ._host import HostLayer
-from ._lookup import check_salt, whole_numbers
-from ._strings import to_bytes
+from ._values import to_bytes, whole_numbers
 
 
 class _HashLayer(HostLayer):

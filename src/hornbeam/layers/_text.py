@@ -10,9 +10,10 @@ from ..core.messages import expected, one_of
 from ._arguments import positive_int
 from ._encoding import device_name
 from ._host import AdaptedLayer
-from ._lookup import StringLookup, refuse_path
-from ._strings import is_ragged, joined_rows, padded_rows, split_rows
+from ._lookup import StringLookup
 from ._tokens import STANDARDIZE, Tokenizer
+from ._values import is_ragged, joined_rows, padded_rows, split_rows
+from ._vocabulary import refuse_names
 
 _MODES = ("int", "multi_hot", "count", "tf_idf")
 
@@ -99,6 +100,7 @@ class TextVectorization(AdaptedLayer):
         self._tokenizer = Tokenizer(
             standardize, split, _sizes(ngrams), encoding, f"TextVectorization '{self.name}'"
         )
+        # A layer of its own, since files have its weights under this name.
         self._lookup_layer = StringLookup(
             max_tokens,
             mask_token="",
@@ -229,9 +231,7 @@ class TextVectorization(AdaptedLayer):
         shape = inputs.shape
         rows = shape if self.split is not None and len(shape) < 2 else shape[:-1]
         if self.output_mode != "int":
-            lookup = self._lookup_layer
-            (depth,) = lookup.output_spec(inputs)[0][-1:]
-            return (*rows, depth), device_name(self.compute_dtype)
+            return (*rows, self._lookup_layer.known_depth()), device_name(self.compute_dtype)
         width = self.output_sequence_length
         if self.split is None and self.ngrams is None and width is None:
             return shape, "int32"
@@ -259,7 +259,7 @@ class TextVectorization(AdaptedLayer):
         """
         config = dict(config)
         size = config.pop("vocabulary_size", None)
-        refuse_path(cls, config)
+        refuse_names(cls, config)
         layer = super().from_config(config)
         layer._lookup_layer._size = size
         return layer

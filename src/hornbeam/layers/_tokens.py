@@ -14,7 +14,7 @@ import string
 import numpy as np
 
 from ..core.messages import expected
-from ._strings import to_bytes, to_text
+from ._values import to_bytes, to_text
 
 _UPPER, _LOWER = string.ascii_uppercase.encode(), string.ascii_lowercase.encode()
 _SPACE = b"\t\n\x0b\x0c\r "

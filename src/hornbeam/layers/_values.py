@@ -1,10 +1,11 @@
-"""Text as UTF-8 bytes, which is how layers compare, count and hash it, and lists of rows."""
+"""Values on the host: text as UTF-8 bytes, which is how layers compare, count and hash it, whole
+numbers, and lists of rows."""
 
 import math
 
 import numpy as np
 
-from ..core.messages import shown
+from ..core.messages import expected, shown
 
 
 def to_bytes(values, owner, encoding="utf-8"):
@@ -103,3 +104,43 @@ def _zeros(shape, dtype):
     memory = np.zeros(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def whole_numbers(flat, owner):
+    """A flat array as int64, and which of its elements are missing.
+
+    Raises:
+        TypeError: for what is no number.
+        ValueError: for numbers that are not whole, or too large.
+    """
+    kind, missing = flat.dtype.kind, np.zeros(len(flat), bool)
+    if kind == "O":
+        values = flat.tolist()
+        missing = np.fromiter(map(is_missing, values), bool, len(values))
+        numbers = [0 if lost else _whole(x, owner) for x, lost in zip(values, missing)]
+        try:
+            return np.array(numbers, np.int64), missing
+        except OverflowError:
+            raise ValueError(f"{owner}: a number needs more than 64 bits.") from None
+    if kind == "f":
+        missing = np.isnan(flat)
+        numbers = np.where(missing, 0, flat)
+        wrong = (numbers != np.floor(numbers)) | (np.abs(numbers) >= 2.0**63)
+        if wrong.any():
+            raise ValueError(
+                f"{owner} should be whole numbers of at most 64 bits; received {flat[wrong][0]}."
+            )
+        return numbers.astype(np.int64), missing
+    if kind not in "iub":
+        raise TypeError(expected(owner, "whole numbers", flat))
+    if kind == "u" and len(flat) and flat.max() > np.iinfo(np.int64).max:
+        raise ValueError(f"{owner} should be below 2**63; received {flat.max()}.")
+    return flat.astype(np.int64), missing
+
+
+def _whole(value, owner):
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    if isinstance(value, (float, np.floating)) and value == np.floor(value):
+        return int(value)
+    raise TypeError(expected(owner, "whole numbers", value))
