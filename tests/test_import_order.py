@@ -56,6 +56,7 @@ LATE = {
     "pyarrow",
     "pydot",
     "rich",
+    "scipy",  # slow; JAX brings it
     "sklearn",
     "soundfile",
     "tensorboardX",

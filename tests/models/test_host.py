@@ -297,3 +297,12 @@ def test_nested_inputs():
     for x in ([words, [words[:, None], {"n": NUMBERS}]], [WORDS, [words, {"n": NUMBERS.tolist()}]]):
         np.testing.assert_allclose(model(x), expected)
         np.testing.assert_allclose(model.predict(x, verbose=0), expected)
+
+
+def test_what_is_too_much_is_not_kept(monkeypatch):
+    from hornbeam.data import _rows
+
+    monkeypatch.setattr(_rows, "_KEPT_BYTES", 100)
+    model = sequential()
+    model.fit(WORDS, Y, batch_size=4, epochs=3, verbose=0)
+    assert sum(model.layers[0].seen) > 3 * len(WORDS) - 5

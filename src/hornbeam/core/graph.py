@@ -155,12 +155,14 @@ class Split:
             args, kwargs = node.fill(lambda x: feed[id(x)])
             operation = node.operation
             if operation._stage == "split":
-                feed[id(node)] = operation.stage_spec(*args) if symbolic else operation.stage(*args)
+                feed[id(node)] = (
+                    operation._stage_spec(*args) if symbolic else operation.stage(*args)
+                )
                 continue
             if symbolic:
                 results = operation.compute_output_spec(*args, **kwargs)
             elif operation._stage == "host":
-                results = operation.host_call(*args, **kwargs)
+                results = operation._host_call(*args, **kwargs)
             else:
                 results = jax.tree.map(np.asarray, operation(*args, **kwargs))
             results = [results] if hasattr(results, "shape") else flatten(results)[0]

@@ -130,7 +130,7 @@ def as_rows(x, y=None, sample_weight=None, form=None, names=NAMES):
         if form.host is None and not any(is_sparse(a) for a in jax.tree.leaves(data)):
             return Arrays(data, n)
         take = lambda rows: form.staged(jax.tree.map(lambda a: _dense(a[rows]), data))
-        return Fetched(n, take, host=form.host)
+        return _fetched(form, n, take)
     n, get = by_number
     if not n:
         raise ValueError(f"There is no data: {names[0]} has 0 rows.")
@@ -148,7 +148,11 @@ def as_rows(x, y=None, sample_weight=None, form=None, names=NAMES):
         stack = lambda *parts: np.stack([to_numpy(part) for part in parts])
         return form.arrays(jax.tree.map(stack, *rows), names)
 
-    return Fetched(n, fetch)
+    return _fetched(form, n, fetch)
+
+
+def _fetched(form, count, fetch):
+    return Fetched(count, fetch) if form.host is None else Staged(form.host, count, fetch)
 
 
 class Arrays:
@@ -205,22 +209,18 @@ class Arrays:
 class Fetched:
     """Rows that a function makes from their numbers; only those of a few batches exist at once.
 
-    What a model's host part makes of rows is kept, though, if it isn't too much: it is the same in
-    every pass.
-
     Args:
         count: the number of rows.
         fetch: function from row numbers to a tree of arrays.
         start: number of the first row that is meant.
-        host: the model whose host part is in `fetch`, if there is one.
     """
 
-    def __init__(self, count, fetch, start=0, host=None):
-        self.count, self._fetch, self._start, self._host = count, fetch, start, host
+    at_hand, stackable = False, True
+
+    def __init__(self, count, fetch, start=0):
+        self.count, self._fetch, self._start = count, fetch, start
         self._functions = []
         self._specs = None
-        self._kept: Any = None  # a tree of arrays of all rows
-        self._known: Any = None  # which of them are there
 
     def specs(self):
         """Shapes and dtypes of the rows as they come to the device."""
@@ -234,11 +234,54 @@ class Fetched:
     def map(self, function):
         """Apply a function to the rows that are fetched."""
         self._functions.append(function)
-        self._kept = self._known = None
 
     def part(self, start, stop):
         """Some of the rows, as rows."""
-        return Fetched(stop - start, self._fetch, self._start + start, self._host)
+        return Fetched(stop - start, self._fetch, self._start + start)
+
+    def gather(self, table):
+        """Batches of the rows with these numbers: arrays `[*table.shape, …]` on the device."""
+        # Padding repeats rows that are there; they needn't be fetched twice.
+        numbers, places = np.unique(table, return_inverse=True)
+        rows, places = self._found(numbers, places.reshape(table.shape))
+        return jax.device_put(jax.tree.map(lambda a: a[places], rows))
+
+    def _found(self, numbers, places):
+        """Rows, and where in them those with the numbers `numbers[places]` are."""
+        return self._made(numbers), places
+
+    def _made(self, numbers):
+        rows = self._fetch(numbers + self._start)
+        if count_rows(rows) != len(numbers):
+            listed = ", ".join(f"{path}: {len(a)}" for path, a in paths_of(rows).items())
+            raise ValueError(f"{len(numbers)} rows were asked for; received {listed}.")
+        for function in self._functions:
+            rows = function(rows)
+        return jax.tree.map(lambda a: a.astype(device_dtype(a), copy=False), rows)
+
+
+class Staged(Fetched):
+    """Fetched rows, with the work of a model's host part done.
+
+    It is the same in every pass, so rows are kept if they aren't too much.
+
+    Args:
+        host: the model.
+        count, fetch, start: see `Fetched`.
+    """
+
+    def __init__(self, host, count, fetch, start=0):
+        super().__init__(count, fetch, start)
+        self._host = host
+        self._kept: Any = None  # a tree of arrays of all rows
+        self._known: Any = None  # which of them are there
+
+    def map(self, function):
+        super().map(function)
+        self._kept = self._known = None
+
+    def part(self, start, stop):
+        return Staged(self._host, stop - start, self._fetch, self._start + start)
 
     @property
     def at_hand(self):
@@ -249,40 +292,21 @@ class Fetched:
     def stackable(self):
         """Whether all batches have the same shapes, but for their number of rows."""
         self.specs()  # a model may get built by its first data
-        return self._host is None or self._host.stages_fixed_shapes
+        return self._host.stages_fixed_shapes
 
-    def gather(self, table):
-        """Batches of the rows with these numbers: arrays `[*table.shape, …]` on the device."""
-        # Padding repeats rows that are there; they needn't be fetched twice.
-        numbers, places = np.unique(table, return_inverse=True)
-        if self._host is None or not self.stackable:
-            rows, places = self._rows(numbers), places.reshape(table.shape)
-        else:
-            rows, places = self._kept_rows(numbers, places.reshape(table.shape))
-        return jax.device_put(jax.tree.map(lambda a: a[places], rows))
-
-    def _rows(self, numbers):
-        rows = self._fetch(numbers + self._start)
-        if count_rows(rows) != len(numbers):
-            listed = ", ".join(f"{path}: {len(a)}" for path, a in paths_of(rows).items())
-            raise ValueError(f"{len(numbers)} rows were asked for; received {listed}.")
-        for function in self._functions:
-            rows = function(rows)
-        return jax.tree.map(lambda a: a.astype(device_dtype(a), copy=False), rows)
-
-    def _kept_rows(self, numbers, places):
-        """Rows, and the places in them of those with the numbers `numbers[places]`."""
+    def _found(self, numbers, places):
+        nbytes = sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(self.specs()))
+        if not self.stackable or nbytes > _KEPT_BYTES:
+            return super()._found(numbers, places)
         if self._known is None:
-            first = self._rows(numbers[:1])
-            if sum(a.nbytes for a in jax.tree.leaves(first)) * self.count > _KEPT_BYTES:
-                return self._rows(numbers), places
-            new = lambda a: np.empty((self.count, *a.shape[1:]), a.dtype)
-            self._kept, self._known = jax.tree.map(new, first), np.zeros(self.count, bool)
+            self._known = np.zeros(self.count, bool)
         missing = numbers[~self._known[numbers]]
         if len(missing):
-            jax.tree.map(
-                lambda all, some: all.__setitem__(missing, some), self._kept, self._rows(missing)
-            )
+            made = self._made(missing)
+            if self._kept is None:
+                new = lambda a: np.empty((self.count, *a.shape[1:]), a.dtype)
+                self._kept = jax.tree.map(new, made)
+            jax.tree.map(lambda all, some: all.__setitem__(missing, some), self._kept, made)
             self._known[missing] = True
         return self._kept, numbers[places]
 

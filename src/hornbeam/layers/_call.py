@@ -103,7 +103,7 @@ class Call:
         layer = self.layer
         if layer._stage in ("host", "split"):
             for name in list(self.arguments)[:1]:
-                self.arguments[name] = layer.host_inputs(self.arguments[name])
+                self.arguments[name] = layer._host_inputs(self.arguments[name])
             return
         dtype = layer.input_dtype if layer.autocast else None
         if dtype is not None and not dtypes.is_float_dtype(dtype):

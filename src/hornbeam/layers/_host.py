@@ -43,10 +43,10 @@ class HostLayer(Layer):
         raise NotImplementedError
 
     def __call__(self, *args, **kwargs):
-        outputs = self.host_call(*args, **kwargs)
+        outputs = self._host_call(*args, **kwargs)
         return place(outputs)
 
-    def host_call(self, *args, **kwargs):
+    def _host_call(self, *args, **kwargs):
         """The outputs as they are on the host."""
         return super().__call__(*args, **kwargs)
 
@@ -71,7 +71,7 @@ class HostLayer(Layer):
         """The dtype of an `Input` that is made for the layer."""
         return "string"
 
-    def host_inputs(self, value):
+    def _host_inputs(self, value):
         """What the layer is called with, as NumPy arrays."""
         try:
             if self._several and isinstance(value, (list, tuple)):

@@ -92,11 +92,11 @@ class Function(Operation):
         """Run the host part; returns the `Staged` that `call` takes in place of the inputs."""
         return self.split.staged(self._run_host(inputs))
 
-    def stage_spec(self, inputs):
+    def _stage_spec(self, inputs):
         """A `Staged` of `KerasTensor`s like those of `stage`, for such inputs."""
         return self.split.staged(self._run_host(inputs, symbolic=True))
 
-    def host_call(self, inputs):
+    def _host_call(self, inputs):
         """The outputs as NumPy arrays, if all of the graph runs on the host.
 
         For `KerasTensor`s, such tensors.
@@ -146,9 +146,6 @@ class Function(Operation):
             return [inputs.get(name) for name in names]
         if len(self.inputs) == 1 and not isinstance(inputs, (list, tuple)):
             return [inputs]
-        if len(self.inputs) == 1 and id(self.inputs[0]) in self.on_host:
-            # Examples written out, unless it is a list that holds the one array.
-            return inputs if len(inputs) == 1 and np.ndim(inputs[0]) else [inputs]
         flat = _flatten(inputs)[0]
         if len(flat) != len(self.inputs):
             raise ValueError(
@@ -184,40 +181,41 @@ class GraphLayer(Layer):
         """
         if self._stage == "device":
             return inputs
-        return self._graph("stage").stage(self.host_inputs(inputs))
+        return self._graph("stage").stage(self._host_inputs(inputs))
 
-    def host_call(self, inputs, *args, **kwargs):
+    def _host_call(self, inputs, *args, **kwargs):
         """The outputs as NumPy arrays, of a model all of which works on the host."""
-        return self._graph("host_call").host_call(self.host_inputs(inputs))
+        return self._graph("_host_call")._host_call(self._host_inputs(inputs))
 
     @property
     def stages_fixed_shapes(self):
         """Whether the shapes that `stage` gives follow from the number of rows alone."""
         return self._graph("stages_fixed_shapes").split.fixed_shapes
 
-    def stage_spec(self, inputs):
+    def _stage_spec(self, inputs):
         """What `stage` gives for inputs like these `KerasTensor`s, as such tensors."""
-        return self._graph("stage_spec").stage_spec(inputs)
+        return self._graph("_stage_spec")._stage_spec(inputs)
 
     def _infer(self, call):
         if self._function is None or self._stage == "device":
             return super()._infer(call)
         if self._stage == "host":
-            return self._function.host_call(call.first)
-        staged = {call.first_name: self._function.stage_spec(call.first)}
+            return self._function._host_call(call.first)
+        staged = {call.first_name: self._function._stage_spec(call.first)}
         return super()._infer(Call(self, (), {**call.arguments, **staged}))
 
-    def host_inputs(self, value) -> Any:
+    def _host_inputs(self, value) -> Any:
         """What the model is called with, as NumPy arrays on the host."""
         if isinstance(value, Staged) or any(isinstance(x, Tracer) for x in jax.tree.leaves(value)):
             return value
         several = self._function is not None and len(self._function.inputs) > 1
         if several and (columns := columns_of(value)) is not None:
             value = columns
-        alone = isinstance(value, (list, tuple)) and len(value) == 1 and np.ndim(value[0])
-        if isinstance(value, (list, tuple)) and (several or alone):
+        if several and isinstance(value, (list, tuple)):
             return type(value)(_on_host(x) for x in value)
-        return _on_host(value)
+        # Of one input a list holds examples, unless it holds the one array.
+        one: Any = single(value)
+        return _on_host(one if np.ndim(one) else value)
 
     def _graph(self, what):
         if self._function is None:

@@ -145,7 +145,7 @@ class Sequential(Model):
     def stage(self, inputs):
         """Run the part that works on the host; see `Model.stage`."""
         if self._stage == "split" and self._function is None:
-            inputs = self.host_inputs(inputs)
+            inputs = self._host_inputs(inputs)
             self.build((None, *inputs.shape[1:]))
         return super().stage(inputs)
 

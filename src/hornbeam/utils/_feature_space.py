@@ -333,7 +333,7 @@ class FeatureSpace(GraphLayer):
         self._graph("encoded features")
         if any_symbolic([data]):
             return super().__call__(data)
-        data = self.host_inputs(data)
+        data = self._host_inputs(data)
         if not isinstance(data, dict) or any(np.ndim(x) for x in data.values()):
             return super().__call__(data)
         rows = super().__call__({key: x.reshape(1, 1) for key, x in data.items()})
