@@ -101,7 +101,8 @@ def resampled(x, count):
     """`count` samples of the same sound, `[samples, channels]`, by its Fourier transform."""
     import scipy.signal  # takes a while, and comes with JAX
 
-    return scipy.signal.resample(x, count, axis=0).astype("float32") if len(x) else x
+    y: Any = scipy.signal.resample(x, count, axis=0) if len(x) else x
+    return y.astype("float32")
 
 
 def as_objects(sounds):
