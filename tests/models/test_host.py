@@ -306,3 +306,30 @@ def test_what_is_too_much_is_not_kept(monkeypatch):
     model = sequential()
     model.fit(WORDS, Y, batch_size=4, epochs=3, verbose=0)
     assert sum(model.layers[0].seen) > 3 * len(WORDS) - 5
+
+
+class Rows:
+    """Rows by number, as a data set of PyTorch has them."""
+
+    __module__ = "torch.utils.data.dataset"
+
+    def __len__(self):
+        return len(WORDS)
+
+    def __getitem__(self, i):
+        return WORDS[i], Y[i]
+
+
+Rows.__name__ = "Dataset"
+
+
+def test_rows_by_number():
+    """Also where batches have different lengths: they aren't stacked then."""
+    for length in (4, None):
+        model = sequential(length)
+        model.fit(Rows(), batch_size=4, epochs=2, shuffle=False, verbose=0)
+        expected = np.asarray(model(WORDS)) if length else None
+        found = model.predict(Rows(), batch_size=1, verbose=0)
+        if expected is None:
+            expected = np.concatenate([model([word]) for word in WORDS])
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
