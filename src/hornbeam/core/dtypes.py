@@ -115,6 +115,11 @@ def has_64_bits():
     return jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def is_text(array):
+    """Whether an array of NumPy's can't go to a device: strings, bytes, mixed objects."""
+    return array.dtype.kind in "OSUT"
+
+
 def numpy_dtype(dtype):
     """The `np.dtype` of a standard name, including the types that NumPy lacks."""
     name = standardize_dtype(dtype)

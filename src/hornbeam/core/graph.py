@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from . import dtypes
 from .loading import count_calls
 from .scope import watched
 from .symbolic import Node, flatten
@@ -173,7 +174,7 @@ class Split:
         """What comes over to the device, of what `run_host` returned, as a `Staged`."""
         for x in self._kept:
             value = feed[id(x)]
-            if isinstance(value, np.ndarray) and value.dtype.kind in "OSUT":
+            if isinstance(value, np.ndarray) and dtypes.is_text(value):
                 raise TypeError(
                     f"Layer '{x.node.operation.name}' gives text or ragged lists, which can't go "
                     "into the compiled part of the model. Put a layer behind it that makes numbers "

@@ -26,7 +26,7 @@ from ._arrays import Form, are_names, is_written_out, pack, unpack
 from ._batches import BatchSource
 from ._dataset import Dataset
 from ._foreign import columns_of
-from ._host import is_text, place, to_host
+from ._host import place, to_host
 from ._images import (
     array_to_img,
     image_dataset_from_directory,
@@ -58,7 +58,6 @@ __all__ = [
     "host_tables",
     "image_dataset_from_directory",
     "img_to_array",
-    "is_text",
     "is_written_out",
     "load_img",
     "pack",

@@ -79,16 +79,11 @@ def device_dtype(a):
     return a.dtype
 
 
-def is_text(array):
-    """Whether an array can't go to a device: strings, bytes, mixed objects."""
-    return isinstance(array, np.ndarray) and array.dtype.kind in "OSUT"
-
-
 def place(values):
     """NumPy arrays on the device, in its dtypes; strings stay where they are."""
 
     def put(a):
-        if not isinstance(a, np.ndarray) or is_text(a):
+        if not isinstance(a, np.ndarray) or dtypes.is_text(a):
             return a
         dtype = device_dtype(a)
         if a.dtype.kind in "iu" and dtype.itemsize < a.dtype.itemsize and a.size:

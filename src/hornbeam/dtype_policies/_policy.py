@@ -94,7 +94,7 @@ def convert_input(x, dtype) -> Any:
     if not hasattr(x, "dtype"):
         x = np.asarray(x)
     if isinstance(x, (np.ndarray, np.generic)):
-        if x.dtype.kind in "OSUT":
+        if dtypes.is_text(x):
             return x
         if x.dtype == np.float64:
             return jnp.asarray(x, dtype=dtype or settings.floatx())
