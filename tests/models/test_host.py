@@ -93,10 +93,11 @@ def batches():
         np.array(WORDS),
         np.array(WORDS, object),
         np.array(WORDS, object)[:, None],
+        np.array(WORDS, np.dtypes.StringDType()),
         pd.Series(WORDS),
         pd.DataFrame({"word": WORDS}),
     ],
-    ids=["list", "str", "object", "column", "series", "frame"],
+    ids=["list", "str", "object", "column", "long", "series", "frame"],
 )
 def test_text_in_any_form(x):
     model = sequential()

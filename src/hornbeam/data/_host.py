@@ -25,8 +25,8 @@ def to_host(value: Any) -> np.ndarray:
     Raises:
         TypeError: if it is a value that is being traced, of which only shape and dtype are known.
     """
-    if isinstance(value, np.ndarray):
-        return value
+    if isinstance(value, np.ndarray):  # "T": NumPy's strings of any length
+        return value.astype(object) if value.dtype.kind == "T" else value
     if isinstance(value, Tracer):
         raise TypeError("A traced value has no numbers yet, let alone strings.")
     if isinstance(value, Variable):
@@ -50,7 +50,7 @@ def _of_list(value):
     if isinstance(first_leaf(value), (bool, int, float, np.generic)):
         with contextlib.suppress(ValueError):  # lists of different lengths
             array = np.array(value)
-            if array.dtype.kind not in "OSUT":
+            if not dtypes.is_text(array):
                 return array
     # As objects: NumPy's own strings take the space of the longest for each, and lose NULs.
     with contextlib.suppress(ValueError):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..core import dtypes
 from ..core.messages import expected
 from ._arguments import positive_int
 from ._encoding import MODES, check_output, device_name, encode, encoded_shape
@@ -148,7 +149,7 @@ class HashedCrossing(_HashLayer):
         """The hash of a string, or an integer itself."""
         if array.dtype.kind in "iub":
             return array.reshape(-1).astype(np.int64).astype(np.uint64)
-        if array.dtype.kind not in "OSU":
+        if not dtypes.is_text(array):
             raise TypeError(expected(f"The inputs of '{self.path}'", "strings or integers", array))
         categories = _categories(self, array)
         distinct = list(dict.fromkeys(categories))
@@ -190,7 +191,7 @@ def _categories(layer, array):
     values = array.reshape(-1)
     if array.dtype.kind == "b":
         return [b"true" if value else b"false" for value in values.tolist()]
-    if array.dtype.kind in "OSU":
+    if dtypes.is_text(array):
         digits = [b"%d" % x if isinstance(x, (int, np.integer)) else x for x in values.tolist()]
         return to_bytes(digits, f"Layer '{layer.path}'")
     numbers, missing = whole_numbers(values, f"Layer '{layer.path}'")

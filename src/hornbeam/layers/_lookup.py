@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..core import dtypes
 from ..core.messages import expected, one_of, shown
 from ._values import to_bytes, to_text, whole_numbers
 from ._vocabulary import IndexLookup
@@ -102,7 +103,7 @@ class StringLookup(IndexLookup):
         return key
 
     def _hashable(self, flat):
-        if flat.dtype.kind not in "OSU":
+        if not dtypes.is_text(flat):
             raise TypeError(
                 expected(
                     f"The inputs of '{self.path}' (StringLookup)",

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..core import objects
+from ..core import dtypes, objects
 from ..core.loading import count_calls
 from ..core.messages import expected, one_of
 from ._arguments import positive_int
@@ -221,7 +221,7 @@ class TextVectorization(AdaptedLayer):
         return texts, shape[:-1]
 
     def _strings(self, array):
-        if array.dtype.kind not in "OSU":
+        if not dtypes.is_text(array):
             raise TypeError(
                 expected(f"The inputs of '{self.path}' (TextVectorization)", "strings", array)
             )
