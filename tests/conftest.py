@@ -53,7 +53,17 @@ def free_memory():
 
 # Folders whose files run hundreds of small programs a few times each: XLA's care would take longer
 # than it saves. Others may say `pytestmark = pytest.mark.usefixtures("quick_compiles")`.
-QUICK = {"against", "callbacks", "contracts", "layers", "models", "ops", "saving", "utils"}
+QUICK = {
+    "against",
+    "callbacks",
+    "contracts",
+    "export",
+    "layers",
+    "models",
+    "ops",
+    "saving",
+    "utils",
+}
 
 
 @pytest.fixture(scope="module")

@@ -22,8 +22,8 @@ LAYOUT = [
     "ops native",
     "activations initializers random regularizers constraints"
     " dtype_policies distribution quantizers",
-    "losses metrics optimizers data saving export",
-    "layers callbacks",
+    "losses metrics optimizers data saving",
+    "export layers callbacks",
     "training",
     "models",
     "applications datasets utils wrappers visualization distillation debug"

@@ -110,6 +110,8 @@ class Split:
 
     Attributes:
         needed: the tensors that the host part takes.
+        kept: what comes over to the device: tensors, and the node of each split model inside, for
+            what its host part makes.
 
     Raises:
         ValueError: if something on the host depends on something that is compiled.
@@ -135,15 +137,14 @@ class Split:
         staged_inputs = {id(n) for n in self.host}
         taken = [x for n in self.device if id(n) not in staged_inputs for x in n.inputs]
         kept = {id(x): x for x in (*taken, *outputs) if id(x) not in made}
-        # What comes over: tensors, and for each split model what its host part makes.
-        self._kept = [*kept.values(), *(n for n in self.host if stages[id(n)] == "split")]
+        self.kept = [*kept.values(), *(n for n in self.host if stages[id(n)] == "split")]
 
     @property
     def fixed_shapes(self):
         """Whether only the number of rows of what comes over is open."""
         return all(
             x.operation.stages_fixed_shapes if isinstance(x, Node) else None not in x.shape[1:]
-            for x in self._kept
+            for x in self.kept
         )
 
     def run_host(self, feed, symbolic=False):
@@ -172,7 +173,7 @@ class Split:
 
     def staged(self, feed):
         """What comes over to the device, of what `run_host` returned, as a `Staged`."""
-        for x in self._kept:
+        for x in self.kept:
             value = feed[id(x)]
             if isinstance(value, np.ndarray) and dtypes.is_text(value):
                 raise TypeError(
@@ -180,11 +181,11 @@ class Split:
                     "into the compiled part of the model. Put a layer behind it that makes numbers "
                     "of them, or call the model directly: `model(x)`."
                 )
-        return Staged(feed[id(x)] for x in self._kept)
+        return Staged(feed[id(x)] for x in self.kept)
 
     def run_device(self, staged):
         """Run the rest on a `Staged`; returns `{tensor's id: array}`."""
-        feed = {id(x): value for x, value in zip(self._kept, staged.values, strict=True)}
+        feed = {id(x): value for x, value in zip(self.kept, staged.values, strict=True)}
         for node in self.device:
             if id(node) not in feed:
                 replay([node], feed)

@@ -16,6 +16,7 @@ from ..core.messages import did_you_mean, unknown_keywords
 from ..core.naming import auto_name
 from ..core.scope import enter, functionalize
 from ..core.symbolic import KerasTensor, flatten
+from ..export import ExportArchive
 from ..layers import Layer
 from ..layers._call import overridable
 from ..training import loop
@@ -26,6 +27,7 @@ from ..training.step import (
     default_train_step,
     stateless,
 )
+from ._export import graph_parts
 from ._functional import Function, GraphLayer, single, with_own_inputs
 from ._graph_config import build_functional, functional_config
 from ._quantize import quantize_model
@@ -718,8 +720,44 @@ class Model(GraphLayer):
     def export(
         self, filepath, format="tf_saved_model", verbose=None, input_signature=None, **kwargs
     ):
-        """Not there yet."""
-        raise NotImplementedError("Model.export is not implemented yet.")
+        """Write what the model computes to a file that runs without the code that made it.
+
+        Args:
+            filepath: where. What is there is replaced as a whole or not at all.
+            format: `"stablehlo"` for one file, which `keras.export.load` reads. It may hold layers
+                that work on the host, such as text vectorization. `"tf_saved_model"` for a folder
+                that TensorFlow and its servers read; TensorFlow must be installed.
+            verbose: `False` prints nothing; otherwise a line says what was written.
+            input_signature: list with the inputs: trees of `keras.InputSpec`s, or of other things
+                with a shape and a dtype. By default, what the model was made for. Sizes that are
+                `None` stay open.
+            platforms: list of where it will run, of `"cpu"`, `"cuda"`, `"rocm"` and `"tpu"`; by
+                default all that are possible.
+
+        Raises:
+            ValueError: if the model isn't built, and there is no `input_signature`.
+
+        Example:
+
+        >>> import tempfile
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.export(folder + "/m", format="stablehlo", verbose=False)
+        ...     exported = keras.export.load(folder + "/m")
+        >>> bool((exported(np.ones((4, 3))) == model(np.ones((4, 3)))).all())
+        True
+        """
+        archive = ExportArchive()
+        archive.track_and_add_endpoint("serve", self, input_signature)
+        archive.write_out(filepath, verbose=verbose is not False, format=format, **kwargs)
+
+    def export_parts(self, signature=None):
+        """How the model is exported, see `export.Endpoint`; `None` if it has no graph.
+
+        Args:
+            signature: tuple with the inputs as `KerasTensor`s, in place of those it was made for.
+        """
+        return None if self._function is None else graph_parts(self, signature, Model)
 
     def quantize(self, mode=None, config=None, filters=None, **kwargs):
         """Quantize the weights of all layers that can be; a warning names those that can't.

@@ -33,6 +33,9 @@ def project(x, kernel, axes=1):
             f"kernel, of shape {kernel.shape}."
         )
     features = kernel.shape[axes:]
+    if len(rows) > 1 and not all(isinstance(n, int) for n in rows):
+        # Products of symbols are formulas, of which JAX can't always tell that they are positive.
+        return jnp.tensordot(x.astype(dtype), kernel.astype(dtype), axes)
     y = _product(
         _matrix(x, rows, summed).astype(dtype), _matrix(kernel, summed, features).astype(dtype)
     )

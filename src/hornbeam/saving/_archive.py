@@ -1,6 +1,7 @@
 """What a `.keras` file holds, as a zip or as a folder."""
 
 import contextlib
+import functools
 import io
 import json
 import pathlib
@@ -38,13 +39,15 @@ def write_archive(path, metadata, config, write_weights, save_assets):
             object's files into a folder it is given.
     """
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "x") as archive:
-
-        def add(name, source):
-            source.seek(0)
-            with archive.open(zipfile.ZipInfo(name, MEMBER_DATE), "w", force_zip64=True) as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-
+        add = functools.partial(add_member, archive)
         write_members(add, temporary.parent, metadata, config, write_weights, save_assets)
+
+
+def add_member(archive, name, source):
+    """Add what a file object holds to a `zipfile.ZipFile`."""
+    source.seek(0)
+    with archive.open(zipfile.ZipInfo(name, MEMBER_DATE), "w", force_zip64=True) as target:
+        shutil.copyfileobj(source, target, 1 << 20)
 
 
 def write_folder(path, metadata, config, write_weights, save_assets):

@@ -11,11 +11,11 @@ import jax
 from ..core import masks, rng
 from ..core.scope import enter, functionalize, value_and_grad
 from ..core.symbolic import KerasTensor, infer
+from ..core.trace import trace
 from ..data import unpack
 from ..optimizers import LossScaleOptimizer
 from ..optimizers._wrappers import LossScaling
 from .compile import num_rows
-from .program import trace
 
 # The built-in steps ----------------------------------------------------------------------------
 
