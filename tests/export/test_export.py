@@ -1,6 +1,5 @@
 """Models as programs: exported, loaded, and the same numbers."""
 
-import io
 import json
 import os
 import pathlib
@@ -90,11 +89,6 @@ def subclass():
     return model
 
 
-def half():
-    model = dense(dtype="mixed_bfloat16")
-    return model
-
-
 def int8():
     model = keras.Sequential([keras.Input((8,)), layers.Dense(16)])
     model.quantize("int8")
@@ -112,7 +106,7 @@ MODELS = {
     "listed": (listed, lambda n: [floats(n, 3), floats(n, 3) * 2]),
     "attention": (attention, lambda n: [floats(n, 5, 4), floats(n, n + 1, 4)]),
     "subclass": (subclass, lambda n: {"x": floats(n, 3), "y": floats(n, 4)}),
-    "half": (half, lambda n: floats(n, 3)),
+    "half": (lambda: dense(dtype="mixed_bfloat16"), lambda n: floats(n, 3)),
     "int8": (int8, lambda n: floats(n, 8)),
     "integers": (
         lambda: keras.Sequential([keras.Input((3,), dtype="int32"), layers.Embedding(9, 2)]),
@@ -174,14 +168,14 @@ def test_sizes_are_equal_where_they_must_be(function, sizes, tmp_path):
 
 
 def test_sizes_are_large_enough(tmp_path):
-    x = keras.Input((None, 2))
+    x = keras.Input((None, 2), name="x")
     model = keras.Model(x, layers.Dense(3)(layers.Cropping1D((1, 2))(x)))
     exported = there_and_back(model, tmp_path / "m")
     assert_same(exported(floats(2, 4, 2)), model(floats(2, 4, 2)))
     with pytest.raises(ValueError, match="leaves nothing"):
-        model(floats(2, 3, 2))
-    with pytest.raises(ValueError):
-        exported(floats(2, 3, 2))
+        model(floats(2, 2, 2))
+    with pytest.raises(RuntimeError, match=r"can't be computed for inputs of shapes \(2, 2, 2\)"):
+        exported(floats(2, 2, 2))
 
 
 def test_sizes_of_a_signature(tmp_path):
@@ -204,7 +198,7 @@ def test_a_model_that_can_not_do_with_open_sizes(tmp_path):
 
     x = keras.Input((None, 2))
     model = keras.Model(x, Loop()(x))
-    with pytest.raises(Exception, match="") as info:
+    with pytest.raises(TypeError) as info:
         model.export(tmp_path / "m", format="stablehlo")
     assert any("pass an input_signature" in note for note in info.value.__notes__)
     assert not list(tmp_path.iterdir())
@@ -242,15 +236,21 @@ def texts():
 
 
 def nested():
-    """Texts and numbers; a text model inside is called twice, once on other texts."""
-    text, number = keras.Input((), dtype="string", name="text"), keras.Input((2,), name="number")
+    """Two texts and numbers, with a text model inside that is called twice."""
+    text, title = (keras.Input((), dtype="string", name=name) for name in ("text", "title"))
+    number = keras.Input((2,), name="number")
     inner = texts()
-    hashed = layers.Hashing(7)(layers.StringLookup(vocabulary=["yes", "no"], invert=False)(text))
-    again = inner(layers.Identity()(text)) + inner(text)
-    table = layers.Embedding(7, 3)(hashed)
-    return keras.Model(
-        {"text": text, "number": number}, layers.Concatenate()([again, table, number])
-    )
+    both = layers.Concatenate()([inner(text), inner(title)])
+    answer = layers.Embedding(7, 3)(layers.StringLookup(vocabulary=["yes", "no"])(title))
+    inputs = {"text": text, "title": title, "number": number}
+    return keras.Model(inputs, layers.Concatenate()([both, answer, number]))
+
+
+TEXTS_AND_NUMBERS = {
+    "text": np.array(["What a film!", "bad"], object),
+    "title": np.array(["yes", "what"], object),
+    "number": np.array([[0.5, 1.0], [2.0, 3.0]]),
+}
 
 
 @pytest.mark.parametrize(
@@ -276,9 +276,8 @@ def test_texts(x, tmp_path):
 def test_a_host_part_inside(tmp_path):
     model = nested()
     exported = there_and_back(model, tmp_path / "m")
-    data = {"text": np.array(REVIEWS, object), "number": floats(3, 2)}
-    assert_same(exported(data), model(data))
-    frame = pd.DataFrame({"text": ["yes", "no"], "number": [0.5, 1.5]})
+    assert_same(exported(TEXTS_AND_NUMBERS), model(TEXTS_AND_NUMBERS))
+    frame = pd.DataFrame({"text": ["a", "b"], "title": ["yes", "no"], "number": [0.5, 1.5]})
     with pytest.raises(ValueError, match="'number' should have shape"):
         exported(frame)
 
@@ -326,7 +325,7 @@ def test_texts_go_into_nothing_that_is_compiled(tmp_path):
             return self.vectorize(x)
 
     model = Reader()
-    with pytest.raises(TypeError, match="Strings can't be compiled"):
+    with pytest.raises(TypeError, match="put it first, next to the inputs"):
         model.export(tmp_path / "m", "stablehlo", input_signature=[keras.Input((), dtype="string")])
 
 
@@ -451,7 +450,7 @@ def test_platforms(tmp_path):
         "tpu",
     )
     there_and_back(dense(), tmp_path / "m", platforms=["tpu"])
-    with pytest.raises(ValueError, match="platform"):
+    with pytest.raises(RuntimeError, match="platform"):
         keras.export.load(tmp_path / "m")(np.ones((1, 3)))
     # JAX has no eigenvalues of general matrices on TPUs.
     archive = keras.export.ExportArchive()
@@ -466,9 +465,9 @@ def test_platforms(tmp_path):
 WITHOUT_CODE = """
 import json, sys, numpy as np, hornbeam as keras
 exported = keras.export.load("m")
-x = [["What a film!", "bad"], [[0.5, 1.0], [2.0, 3.0]]]
-print(json.dumps(exported({"text": np.array(x[0], object), "number": np.array(x[1])}).tolist()))
-assert "hornbeam" in sys.modules and "Doubled" not in dir(keras.layers)
+x = {name: np.array(value, object) for name, value in json.loads(sys.argv[1]).items()}
+x["number"] = x["number"].astype("float32")
+print(json.dumps(exported(x).tolist()))
 """
 
 WITHOUT_HORNBEAM = """
@@ -483,11 +482,10 @@ print(json.dumps(outputs.tolist()))
 """
 
 
-def in_a_new_process(code, folder):
+def in_a_new_process(code, folder, *arguments):
+    command = [sys.executable, "-c", code, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -503,11 +501,9 @@ def test_without_the_code(tmp_path):
     inner = nested()
     model = keras.Model(inner.inputs, Doubled()(inner.outputs[0]))
     there_and_back(model, tmp_path / "m")
-    data = {
-        "text": np.array(["What a film!", "bad"], object),
-        "number": np.array([[0.5, 1.0], [2.0, 3.0]]),
-    }
-    np.testing.assert_allclose(in_a_new_process(WITHOUT_CODE, tmp_path), model(data), rtol=1e-5)
+    data = json.dumps({name: x.tolist() for name, x in TEXTS_AND_NUMBERS.items()})
+    found = in_a_new_process(WITHOUT_CODE, tmp_path, data)
+    np.testing.assert_allclose(found, model(TEXTS_AND_NUMBERS), rtol=1e-5)
 
 
 def test_without_hornbeam(tmp_path):
@@ -550,15 +546,12 @@ def write_members(path, parts):
             file.writestr(name, data)
 
 
-def calls_python():
-    """A program that calls a function of the process by a number."""
-    call = lambda w, x: (
-        jax.pure_callback(lambda x: x, jax.ShapeDtypeStruct((2, 3), x.dtype), x),
-        {},
-    )
-    disabled = [export.DisabledSafetyCheck.custom_call("xla_ffi_python_cpu_callback")]
-    x = jax.ShapeDtypeStruct((2, 3), "float32")
-    return bytes(export.export(jax.jit(call), disabled_checks=disabled)({}, x).serialize())
+def calls_a_function():
+    """A program that calls a function of the process by its name."""
+    x, name = jax.ShapeDtypeStruct((2, 3), "float32"), "xla_ffi_python_cpu_callback"
+    call = jax.jit(lambda _, x: (jax.ffi.ffi_call(name, x)(x), {}))
+    disabled = [export.DisabledSafetyCheck.custom_call(name)]
+    return bytes(export.export(call, disabled_checks=disabled)({}, x).serialize())
 
 
 def other_arguments():
@@ -573,7 +566,7 @@ def change_signature(**changes):
 
 
 BROKEN = {
-    "python": (lambda parts: {"serve.jax": calls_python()}, "which isn't known to be harmless"),
+    "calls": (lambda parts: {"serve.jax": calls_a_function()}, "which isn't known to be harmless"),
     "arguments": (lambda parts: {"serve.jax": other_arguments()}, "serve"),
     "program": (lambda parts: {"serve.jax": parts["serve.jax"][:100]}, "serve"),
     "no program": (lambda parts: {"serve.jax": None}, "it has no program"),
@@ -621,8 +614,7 @@ def test_other_files(tmp_path):
     dense().save(tmp_path / "m.keras")
     with pytest.raises(keras.saving.LoadError, match=r"keras\.saving\.load_model"):
         keras.export.load(tmp_path / "m.keras")
-    buffer = io.BytesIO(b"what")
-    (tmp_path / "m").write_bytes(buffer.getvalue())
+    (tmp_path / "m").write_bytes(b"what")
     with pytest.raises(keras.saving.LoadError, match="too short"):
         keras.export.load(tmp_path / "m")
 

@@ -75,7 +75,8 @@ def load(filepath, custom_objects=None):
                 front = _read_front(archive, f"{name}.keras", custom_objects)
                 program = _read_program(archive, f"{name}.jax")
                 endpoints[name] = ExportedEndpoint(name, program, front, weights)
-    return ExportedModel(about, endpoints, weights)
+        with explained(str(path), f"{SIGNATURE} is damaged"):
+            return ExportedModel(about, endpoints, weights)
 
 
 def _read_signature(archive):
@@ -94,8 +95,8 @@ def _read_signature(archive):
     with explained(archive.name, f"{SIGNATURE} is damaged"):
         for name, endpoint in about["endpoints"].items():
             line(name, endpoint)
-        if not all(type(v) is str for vs in about["collections"].values() for v in vs):
-            raise LoadError("a collection holds names")
+        if not about["endpoints"]:
+            raise LoadError("there is no endpoint")
     return about
 
 
@@ -179,7 +180,7 @@ class ExportedEndpoint:
         if front is not None and not hasattr(front, "stage"):
             raise LoadError("its model for the inputs is none")
         if program is None:
-            if front is None:
+            if front is None or front._stage != "host":
                 raise LoadError("it has no program")
             return
         (held, *arguments), options = jax.tree.unflatten(program.in_tree, program.in_avals)
@@ -204,9 +205,19 @@ class ExportedEndpoint:
             arguments = self._through_front(*arguments)
         with self._lock:
             weights = {name: self._weights[name] for name in self._names}
-            results, changed = self._run(weights, *self._fitted(arguments))
+            results, changed = self._computed(weights, self._fitted(arguments))
             self._weights.update(changed)
         return results
+
+    def _computed(self, weights, arguments):
+        try:
+            return self._run(weights, *arguments)
+        except Exception as error:  # too small a size, another platform, too little memory
+            shapes = ", ".join(str(x.shape) for x in jax.tree.leaves(arguments))
+            raise RuntimeError(
+                f"Endpoint '{self.name}' can't be computed for inputs of shapes {shapes}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
 
     def _through_front(self, inputs):
         if self._front._stage == "host":
@@ -215,18 +226,19 @@ class ExportedEndpoint:
 
     def _fitted(self, arguments):
         """The arguments as arrays of the right types, or an error that says which isn't."""
-        leaves, tree = jax.tree.flatten(arguments)
-        if tree != self._tree:
+        try:
+            leaves = self._tree.flatten_up_to(arguments)
+        except ValueError:
             raise TypeError(
                 f"Endpoint '{self.name}' takes arrays in the structure {self._tree}; received "
-                f"{tree}."
-            )
+                f"{jax.tree.structure(arguments)}."
+            ) from None
         sizes = {}
         leaves = [
             self._fitted_one(i, x, spec, sizes)
             for i, (x, spec) in enumerate(zip(leaves, self._specs, strict=True))
         ]
-        return jax.tree.unflatten(tree, leaves)
+        return jax.tree.unflatten(self._tree, leaves)
 
     def _fitted_one(self, i, x, spec, sizes):
         x = x if isinstance(x, jax.Array) else np.asarray(x)
