@@ -528,6 +528,18 @@ def test_an_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
 
 
+def test_replaces_nothing_else(tmp_path):
+    """Not a file of another kind, nor a folder."""
+    (tmp_path / "notes").write_text("mine")
+    model = dense()
+    for path, format in (("notes", "stablehlo"), (".", "stablehlo"), (".", "tf_saved_model")):
+        with pytest.raises(FileExistsError, match="isn't replaced"):
+            model.export(tmp_path / path, format=format)
+    with pytest.raises(FileExistsError, match="is a file"):
+        model.export(tmp_path / "notes")
+    assert (tmp_path / "notes").read_text() == "mine"
+
+
 def test_equal_models_give_equal_bytes(tmp_path):
     model = texts()
     for name in "ab":

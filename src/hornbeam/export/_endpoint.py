@@ -4,12 +4,13 @@ import re
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import export
 
 from ..core import dtypes, settings
 from ..core.messages import expected
-from ..core.scope import enter
+from ..core.scope import enter, functionalize
 from ..core.symbolic import KerasTensor
 from ..core.trace import trace
 from ..core.tree import is_shape
@@ -30,17 +31,19 @@ class Endpoint:
 
     Attributes:
         arguments: the arguments, as trees of `jax.ShapeDtypeStruct`. Unknown sizes are symbols.
+        constraints: what must hold of the symbols, as texts.
         results: the results, likewise.
         written, read: the variables that it assigns, and those that it only reads.
     """
 
     def __init__(self, name, function, signature, front: Any = None):
         self.name, self.front, self.compiled = name, front, function is not None
-        self.arguments, self.results, self.written, self.read = (), (), [], []
+        self._function = function
+        self.arguments, self.constraints = (), []
+        self.results, self.written, self.read = (), [], []
         if self.compiled:
-            self._traced, self.arguments = _trace(name, function, tuple(signature))
-            self.results = self._traced.results
-            self.written, self.read = self._traced.written, self._traced.read
+            traced, self.arguments, self.constraints = _trace(name, function, tuple(signature))
+            self.results, self.written, self.read = traced.results, traced.written, traced.read
 
     @property
     def on_host(self):
@@ -54,12 +57,13 @@ class Endpoint:
             names: dict from variables to the names that they have in the dicts `weights` and
                 `changed`. The second has what the function assigned, which is nothing for most.
         """
-        written, read = ([names[v] for v in vs] for vs in (self.written, self.read))
+        variables = (*self.written, *self.read)
+        pure = functionalize(self._function, variables)
 
         def program(weights, *arguments):
-            values = [weights[name] for name in written], [weights[name] for name in read]
-            changed, results = self._traced(*values, arguments)
-            return results, dict(zip(written, changed, strict=True))
+            results, values = pure([weights[names[v]] for v in variables], *arguments)
+            new = dict(zip(variables, values, strict=True))
+            return jax.tree.map(jnp.asarray, results), {names[v]: new[v] for v in self.written}
 
         return program
 
@@ -159,7 +163,7 @@ def specs_of(structure):
 
 
 def _trace(name, function, signature):
-    """`function`, traced; and what it was traced with.
+    """`function`, traced; what it was traced with; and what must hold of the sizes in that.
 
     Unknown sizes are taken to be different, and of any size, until that can't be: if the function
     adds two sequences, these are as long as each other; if it crops one, it isn't too short.
@@ -168,7 +172,8 @@ def _trace(name, function, signature):
     while True:
         arguments = sizes.arguments()
         try:
-            return trace(lambda x: function(*x), [], arguments), arguments
+            traced = trace(lambda x: function(*x), [], arguments)
+            return traced, arguments, sizes.constraints
         except Exception as error:
             if not sizes.learn(str(error)):
                 if sizes.names:
@@ -206,10 +211,13 @@ class _Sizes:
     def signature(self):
         return ", ".join(str(x.shape) for x in self._tensors)
 
+    @property
+    def constraints(self):
+        return [f"{name} >= {n}" for name, n in self._least.items() if n > 1]
+
     def arguments(self):
         """The arguments as `jax.ShapeDtypeStruct`s."""
-        least = [f"{name} >= {n}" for name, n in self._least.items() if n > 1]
-        scope = export.SymbolicScope(least)
+        scope = export.SymbolicScope(self.constraints)
         specs = []
         for i, x in enumerate(self._tensors):
             sizes = [str(self.names.get((i, axis), n)) for axis, n in enumerate(x.shape)]

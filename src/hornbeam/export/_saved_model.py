@@ -1,6 +1,7 @@
 """Exported functions as a SavedModel of TensorFlow, which its servers and converters read."""
 
 import functools
+import pathlib
 from typing import Any
 
 import jax
@@ -8,6 +9,9 @@ import jax
 from ..core.messages import unknown_keywords
 from ..saving._atomic import atomic_folder
 from ._endpoint import line
+
+# What TensorFlow writes into such a folder.
+_PARTS = {"saved_model.pb", "fingerprint.pb", "variables", "assets", "assets.extra", "debug"}
 
 
 def write_saved_model(path, endpoints, names, collections, options=None, **kwargs):
@@ -28,6 +32,10 @@ def write_saved_model(path, endpoints, names, collections, options=None, **kwarg
             'SavedModel can\'t hold. Use format="stablehlo", or export a model of the layers '
             "behind them."
         )
+    others = {p.name for p in pathlib.Path(path).glob("*")} - _PARTS
+    if others or pathlib.Path(path).is_file():
+        what = f"holds '{min(others)}', which is no part of a SavedModel" if others else "is a file"
+        raise FileExistsError(f"'{path}' {what}; it isn't replaced. Choose a new name.")
     try:
         import tensorflow as tf  # pyright: ignore[reportMissingModuleSource]
         from jax.experimental import jax2tf
@@ -41,38 +49,51 @@ def write_saved_model(path, endpoints, names, collections, options=None, **kwarg
     module.hornbeam_variables = list(variables.values())
     for name, members in collections.items():
         setattr(module, name, [variables[names[v]] for v in members])
-    functions = {}
+    signatures = {}
     for endpoint in endpoints:
         convert = functools.partial(jax2tf.convert, native_serialization_platforms=platforms)
-        functions[endpoint.name] = _tf_function(tf, convert, endpoint, names, variables)
-        setattr(module, endpoint.name, functions[endpoint.name])
-    signatures = {**functions, "serving_default": next(iter(functions.values()))}
+        function, signatures[endpoint.name] = _tf_functions(tf, convert, endpoint, names, variables)
+        setattr(module, endpoint.name, function)
+    signatures["serving_default"] = next(iter(signatures.values()))
     with atomic_folder(path) as folder:
         tf.saved_model.save(module, str(folder), signatures=signatures, options=options)
     return [line(e.name, e.described()) for e in endpoints]
 
 
-def _tf_function(tf, convert, endpoint, names, variables):
-    """An endpoint as a `tf.function` that reads and assigns TensorFlow's variables."""
+def _tf_functions(tf, convert, endpoint, names, variables):
+    """An endpoint as a `tf.function` that reads and assigns TensorFlow's variables.
+
+    And the same for a signature, which knows no results inside of results.
+    """
     used = {names[v]: variables[names[v]] for v in (*endpoint.written, *endpoint.read)}
     leaves, structure = jax.tree.flatten(endpoint.arguments)
     sizes = [f"({', '.join(map(str, x.shape))})" for x in leaves]
     program = convert(
         endpoint.program(names),
         polymorphic_shapes=[None, *jax.tree.unflatten(structure, sizes)],
+        polymorphic_constraints=endpoint.constraints,
         with_gradient=False,
     )
-    signature = []
+    specs = []
     for x, takes in zip(leaves, endpoint.described()["takes"], strict=True):
         shape = [n if isinstance(n, int) else None for n in x.shape]
-        signature.append(tf.TensorSpec(shape, x.dtype.name, name=takes["name"]))
+        specs.append(tf.TensorSpec(shape, x.dtype.name, name=takes["name"]))
 
-    @tf.function(input_signature=jax.tree.unflatten(structure, signature), autograph=False)
-    def function(*arguments):
+    specs = jax.tree.unflatten(structure, specs)
+
+    def call(*arguments):
         weights = {name: tf.convert_to_tensor(v) for name, v in used.items()}
         results, changed = program(weights, *arguments)
         for name, value in changed.items():
             variables[name].assign(value)
         return results
 
-    return function
+    def flat_call(*arguments):
+        leaves = jax.tree.leaves_with_path(call(*arguments))
+        name = functools.partial(jax.tree_util.keystr, simple=True, separator="_")
+        return {name(path): x for path, x in leaves}
+
+    tf_function = functools.partial(tf.function, input_signature=specs, autograph=False)
+    function = tf_function(call)
+    nested = any(len(path) > 1 for path, _ in jax.tree.leaves_with_path(endpoint.results))
+    return function, tf_function(flat_call) if nested else function

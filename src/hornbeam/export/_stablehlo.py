@@ -9,6 +9,7 @@ A program takes `(weights, *arguments)`, the weights as a dict of those that it 
 `(results, changed)`. So JAX alone can run it.
 """
 
+import contextlib
 import io
 import json
 import pathlib
@@ -44,6 +45,11 @@ def write_stablehlo(path, endpoints, names, collections, platforms=None, **kwarg
     """
     if kwargs:
         raise unknown_keywords("format='stablehlo'", kwargs, ("platforms",))
+    if pathlib.Path(path).exists() and not is_exported(path):
+        raise FileExistsError(
+            f"'{path}' holds something else than an exported model; it isn't replaced. Choose a new "
+            "name."
+        )
     about = {
         "format": FORMAT,
         "hornbeam": __version__,
@@ -73,6 +79,13 @@ def write_stablehlo(path, endpoints, names, collections, platforms=None, **kwarg
         write_safetensors(weights, {name: _item(name, v) for v, name in names.items()})
         _add_file(archive, weights)
     return [line(name, e) for name, e in about["endpoints"].items()]
+
+
+def is_exported(path):
+    """Whether there is a file at `path` that `write_stablehlo` wrote."""
+    with contextlib.suppress(zipfile.BadZipFile, OSError), zipfile.ZipFile(path) as archive:
+        return SIGNATURE in archive.namelist()
+    return False
 
 
 def _add_file(archive, path):
