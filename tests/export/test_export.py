@@ -397,6 +397,40 @@ def test_endpoints_share_variables(tmp_path):
         exported.scale  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    ("dtype", "x", "fits"),
+    [
+        ("float32", np.arange(3), True),
+        ("float32", np.ones(3, "float64"), True),
+        ("float32", np.ones(3, jnp.bfloat16), True),
+        ("float32", np.ones(3, bool), True),
+        ("int32", [1, 2**31 - 1], True),
+        ("int32", [1, 2**31], False),
+        ("int8", jnp.array([1, 128]), False),
+        ("uint8", np.array([255]), True),
+        ("uint8", np.array([-1]), False),
+        ("int32", np.ones(3), False),
+        ("bool", np.ones(3, bool), True),
+        ("bool", np.ones(3, "int32"), False),
+        ("float32", np.array(["a"]), False),
+        ("float32", np.array(["a"], object), False),
+        ("float32", np.ones(3, "complex64"), False),
+        ("float32", np.ones((3, 1)), False),
+        ("float32", np.ones(0), False),
+    ],
+)
+def test_arrays_that_fit(dtype, x, fits, tmp_path):
+    archive = keras.export.ExportArchive()
+    archive.add_endpoint("f", lambda x: x, [keras.InputSpec(dtype, (None,))])
+    archive.write_out(tmp_path / "m", format="stablehlo", verbose=False)
+    exported = keras.export.load(tmp_path / "m")
+    if fits:
+        assert exported.f(x).tolist() == np.asarray(x, dtype).tolist()
+    else:
+        with pytest.raises(ValueError, match=rf"array 0 .* should be {dtype}\[batch\]; received"):
+            exported.f(x)
+
+
 def test_variables_of_one_name(tmp_path):
     first, second = keras.Variable(1.0, name="v"), keras.Variable(10.0, name="v")
     archive = keras.export.ExportArchive()

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import export
 
-from ..core import dtypes
 from ..core.loading import LoadError, explained
 from ..core.messages import did_you_mean
 from ..data import place
@@ -135,6 +134,10 @@ class ExportedModel:
 
     def __init__(self, about, endpoints, weights):
         self._about, self.endpoints = about, endpoints
+        if any(endpoint.changes for endpoint in endpoints.values()):
+            lock = threading.Lock()
+            for endpoint in endpoints.values():
+                endpoint.lock = lock
         self.collections = {
             name: {v: weights[v] for v in members} for name, members in about["collections"].items()
         }
@@ -172,11 +175,13 @@ class ExportedEndpoint:
 
     Attributes:
         program: see above. `program.call(weights, *arguments)` is what JAX can do without hornbeam.
+        changes: whether it assigns variables.
+        lock: what it holds while it reads and changes them.
     """
 
     def __init__(self, name, program, front, weights):
         self.name, self.program, self._front, self._weights = name, program, front, weights
-        self._lock = contextlib.nullcontext()
+        self.changes, self.lock = False, contextlib.nullcontext()
         if front is not None and not hasattr(front, "stage"):
             raise LoadError("its model for the inputs is none")
         if program is None:
@@ -194,8 +199,7 @@ class ExportedEndpoint:
         self._names = list(held)
         self._specs, self._tree = jax.tree.flatten(tuple(arguments))
         self._run = jax.jit(program.call)
-        if changed:
-            self._lock = threading.Lock()
+        self.changes = bool(changed)
 
     def __call__(self, *arguments):
         """The results, as arrays, in the structure in which the function gave them."""
@@ -203,7 +207,7 @@ class ExportedEndpoint:
             return self._front(*arguments)
         if self._front is not None:
             arguments = self._through_front(*arguments)
-        with self._lock:
+        with self.lock:
             weights = {name: self._weights[name] for name in self._names}
             results, changed = self._computed(weights, self._fitted(arguments))
             self._weights.update(changed)
@@ -222,7 +226,9 @@ class ExportedEndpoint:
     def _through_front(self, inputs):
         if self._front._stage == "host":
             return place(self._front.stage(inputs).values)
-        return (self._front(inputs),)
+        # `call` alone is quicker than a whole call, which also takes numbers in lists.
+        is_arrays = all(hasattr(x, "shape") for x in jax.tree.leaves(inputs))
+        return (self._front.call(inputs) if is_arrays else self._front(inputs),)
 
     def _fitted(self, arguments):
         """The arguments as arrays of the right types, or an error that says which isn't."""
@@ -246,8 +252,7 @@ class ExportedEndpoint:
             n == (wanted if isinstance(wanted, int) else sizes.setdefault(str(wanted), n)) and n
             for n, wanted in zip(x.shape, spec.shape, strict=True)
         )
-        have, need = _kind(x.dtype), _kind(spec.dtype)
-        if not fits or not (have == need or (have, need) == ("int", "float")):
+        if not (fits and _casts(x, spec.dtype)):
             shape = ", ".join(map(str, spec.shape))
             raise ValueError(
                 f"Endpoint '{self.name}': array {i} of its inputs should be {spec.dtype}[{shape}]; "
@@ -257,6 +262,15 @@ class ExportedEndpoint:
         return x if x.dtype == spec.dtype else x.astype(spec.dtype)
 
 
-def _kind(dtype):
-    """Types of a kind are cast to each other."""
-    return "float" if dtypes.is_float_dtype(str(dtype)) else "int" if dtype.kind in "biu" else dtype
+def _casts(x, dtype):
+    """Whether an array can be cast to a dtype: floats to others, whole numbers if they fit."""
+    kinds = []
+    for d in (x.dtype, dtype):
+        rank = {"b": 0, "i": 1, "u": 1}.get(d.kind)
+        if rank is None and not jnp.issubdtype(d, jnp.floating):
+            return x.dtype == dtype
+        kinds.append(2 if rank is None else rank)
+    if kinds == [1, 1] and not np.can_cast(x.dtype, dtype) and x.size:
+        limits = np.iinfo(dtype)
+        return limits.min <= x.min() and x.max() <= limits.max
+    return kinds[0] <= kinds[1]

@@ -47,8 +47,8 @@ def write_stablehlo(path, endpoints, names, collections, platforms=None, **kwarg
         raise unknown_keywords("format='stablehlo'", kwargs, ("platforms",))
     if pathlib.Path(path).exists() and not is_exported(path):
         raise FileExistsError(
-            f"'{path}' holds something else than an exported model; it isn't replaced. Choose a new "
-            "name."
+            f"'{path}' holds something else than an exported model; it isn't replaced. Choose a "
+            "new name."
         )
     about = {
         "format": FORMAT,
