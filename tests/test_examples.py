@@ -9,6 +9,8 @@ import sys
 import numpy as np
 import pytest
 
+import hornbeam as keras
+
 REPO = pathlib.Path(__file__).parents[1]
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -116,6 +118,9 @@ def test_text(tmp_path):
     assert accuracy > 0.8
     said = ["Our gallant sailors have chastised the pirates.", "Jobs for American families!", ""]
     expected = model.predict(np.array(said, dtype=object), verbose=0)[:, 0]
+    model.export(tmp_path / "exported", format="stablehlo", verbose=False)
+    exported = keras.export.load(tmp_path / "exported")
+    np.testing.assert_allclose(exported(said)[:, 0], expected, rtol=1e-5)
     done = python(REPO / "examples/text.py", "m.keras", *said, folder=tmp_path)
     assert list(map(float, done.stdout.split())) == expected.tolist(), done.stderr
     assert expected[0] < 0.5 < expected[1]
@@ -131,5 +136,8 @@ def test_table(tmp_path):
     test.iloc[1, test.columns.get_loc("origin")] = "Atlantis"
     test.to_csv(tmp_path / "cars.csv", index=False)
     expected = model.predict(test, verbose=0)[:, 0]
+    model.export(tmp_path / "exported", format="stablehlo", verbose=False)
+    exported = keras.export.load(tmp_path / "exported")
+    np.testing.assert_allclose(exported(test)[:, 0], expected, rtol=1e-5)
     done = python(REPO / "examples/table.py", "m.keras", "cars.csv", folder=tmp_path)
     assert list(map(float, done.stdout.split())) == expected.tolist(), done.stderr

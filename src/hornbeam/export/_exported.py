@@ -21,7 +21,7 @@ from ._endpoint import line
 from ._stablehlo import FORMAT, SIGNATURE, WEIGHTS
 
 # What a program may call beside StableHLO's own operations: linear algebra, random numbers, checks
-# of sizes. What else a process has registered, functions in Python too, is called the same way.
+# of sizes. Whatever else the process has registered, Python's functions too, could be called so.
 _CALL = re.compile(r"custom_call\s*@\"?([^\s\"(]+)|call_target_name = \"([^\"]*)\"")
 _ALLOWED = re.compile(
     r"shape_assertion|ApproxTopK|Eigh|Qr|LuDecomposition|ProductOfElementaryHouseholderReflectors"
@@ -33,8 +33,9 @@ def load(filepath, custom_objects=None):
     """Read what `model.export(format="stablehlo")`, or an `ExportArchive`, wrote.
 
     Of the code that made the model nothing is needed, but for your own layers that work on the
-    host. A program in the file can compute, and nothing else: one that calls functions of the
-    process is refused. What it takes of time and memory isn't limited.
+    host. The file holds programs: load those of people you trust. Checksums find damage, and a
+    program that calls functions of the process is refused; but XLA's readers aren't made for
+    hostile input, and what a program takes of time and memory isn't limited.
 
     Args:
         filepath: the file.
