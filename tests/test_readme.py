@@ -40,6 +40,9 @@ def run(page, monkeypatch, folder):
     """Run the blocks of a page in `folder`; returns the names that they defined."""
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(REPO / "tests" / "contracts"))
+    limits = hornbeam.utils.download_limits  # which a page changes
+    for name, value in vars(limits).items():
+        monkeypatch.setattr(limits, name, value)
     namespace = {"__name__": "__main__"}
     for how, name, code in blocks(page):
         if how == "in":
