@@ -46,6 +46,7 @@ SIDEWAYS = {
 LATE = {
     "IPython",
     "PIL",
+    "flatbuffers",  # which JAX imports when it reads and writes programs
     "flax",
     "h5py",
     "jax.experimental",  # for jax2tf, which needs TensorFlow

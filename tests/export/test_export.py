@@ -367,6 +367,27 @@ def test_state_in_threads(tmp_path):
     assert sorted(seen) == list(range(1, 101))
 
 
+def test_losses_of_layers_stay_numbers(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, activity_regularizer="l2")])
+    model(x := floats(4, 3))
+    before = [float(loss) for loss in model.losses]
+    there_and_back(model, tmp_path / "m")
+    assert [float(loss) for loss in model.losses] == before and before[0] > 0
+    assert_same(keras.export.load(tmp_path / "m")(x), model(x))
+
+
+def test_in_the_midst_of_training(tmp_path):
+    model = dense()
+    model.compile("sgd", "mse")
+    x, seen = floats(8, 3), []
+    write = lambda epoch, _: there_and_back(model, tmp_path / str(epoch))
+    look = keras.callbacks.LambdaCallback(on_epoch_end=write)
+    keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: seen.append(model(x)))
+    model.fit(x, floats(8, 2), epochs=2, verbose=0, callbacks=[look, keep])
+    for epoch, expected in enumerate(seen):
+        assert_same(keras.export.load(tmp_path / str(epoch))(x), expected)
+
+
 # Archives --------------------------------------------------------------------------------------
 
 
@@ -560,6 +581,15 @@ def test_an_old_file_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
             texts().export(tmp_path / "m", format="stablehlo")
     assert (tmp_path / "m").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["m"]
+
+
+def test_without_the_extra(tmp_path, monkeypatch):
+    model = dense()
+    there_and_back(model, tmp_path / "m")
+    monkeypatch.setitem(sys.modules, "flatbuffers", None)
+    for act in (lambda: model.export(tmp_path / "n", "stablehlo"), lambda: keras.export.load("m")):
+        with pytest.raises(ImportError, match=r'pip install "hornbeam\[export\]"'):
+            act()
 
 
 def test_replaces_nothing_else(tmp_path):

@@ -65,7 +65,7 @@ class ExportArchive:
             raise ValueError(f"An endpoint's name should be that of a method; received {name!r}.")
         if name in self._endpoints:
             raise ValueError(f"There is an endpoint named '{name}' already.")
-        if hasattr(fn, "compute_output_spec"):
+        if hasattr(fn, "built"):
             front, function, signature = parts_of(fn, input_signature)
         elif input_signature is None:
             raise ValueError(

@@ -18,7 +18,7 @@ from ..saving import load_model
 from ..saving._safetensors import SafetensorsFile
 from ..saving._zip import ZipReader
 from ._endpoint import line
-from ._stablehlo import FORMAT, SIGNATURE, WEIGHTS
+from ._stablehlo import FORMAT, SIGNATURE, WEIGHTS, need_flatbuffers
 
 # What a program may call beside StableHLO's own operations: linear algebra, random numbers, checks
 # of sizes. Whatever else the process has registered, Python's functions too, could be called so.
@@ -60,6 +60,7 @@ def load(filepath, custom_objects=None):
     >>> bool((exported(np.ones((4, 3))) == model(np.ones((4, 3)))).all())
     True
     """
+    need_flatbuffers()
     path = pathlib.Path(filepath)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file '{path}'.")

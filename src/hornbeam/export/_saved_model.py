@@ -42,7 +42,7 @@ def write_saved_model(path, endpoints, names, collections, options=None, **kwarg
     except ImportError:
         raise ImportError(
             'format="tf_saved_model" needs the package tensorflow, which is not installed: pip '
-            'install tensorflow-cpu. format="stablehlo" needs nothing.'
+            'install tensorflow-cpu. format="stablehlo" needs much less.'
         ) from None
     module: Any = tf.Module()
     variables = {name: tf.Variable(v.numpy(), name=name) for v, name in names.items()}

@@ -20,7 +20,7 @@ import jax
 from jax import export
 
 from .._version import __version__
-from ..core.messages import unknown_keywords
+from ..core.messages import missing_package, unknown_keywords
 from ..saving import save_model
 from ..saving._archive import add_member
 from ..saving._atomic import atomic_write
@@ -45,6 +45,7 @@ def write_stablehlo(path, endpoints, names, collections, platforms=None, **kwarg
     """
     if kwargs:
         raise unknown_keywords("format='stablehlo'", kwargs, ("platforms",))
+    need_flatbuffers()
     if pathlib.Path(path).exists() and not is_exported(path):
         raise FileExistsError(
             f"'{path}' holds something else than an exported model; it isn't replaced. Choose a "
@@ -79,6 +80,14 @@ def write_stablehlo(path, endpoints, names, collections, platforms=None, **kwarg
         write_safetensors(weights, {name: _item(name, v) for v, name in names.items()})
         _add_file(archive, weights)
     return [line(name, e) for name, e in about["endpoints"].items()]
+
+
+def need_flatbuffers():
+    """An error if the package is missing that `jax.export` reads and writes programs with."""
+    try:
+        import flatbuffers  # noqa: F401
+    except ImportError:
+        raise missing_package("flatbuffers", "export", 'format="stablehlo"') from None
 
 
 def is_exported(path):
