@@ -3,6 +3,7 @@
 import functools
 import inspect
 import json
+import os
 import pathlib
 import sys
 
@@ -146,6 +147,21 @@ def test_one_compile(case, compiles):
         _, others = step(*state, x)
         step(state[0], others, y)
     assert n.total == 1, n.names
+
+
+# In CI, the rows whose sizes may be open; the others have nothing but the batch.
+EXPORTED = [c for c in rows(layers) if c.open_axes or os.environ.get("HYPOTHESIS_PROFILE")]
+
+
+@pytest.mark.parametrize("case", EXPORTED, ids=str)
+def test_exported(case, tmp_path):
+    """A model of it, as a program, computes the same for any size."""
+    inputs = case.symbolic(hornbeam, case.open_axes)
+    model = hornbeam.Model(inputs, case.call(case.make(layers), inputs))
+    model.export(tmp_path / "m", format="stablehlo", verbose=False, platforms=["cpu"])
+    x = case.inputs(batch=3)
+    exported = hornbeam.export.load(tmp_path / "m")
+    assert_same(exported(x), model(x), tolerance=1e-5)
 
 
 ONE_INPUT = [c for c in rows(layers) if not isinstance(c.shape, list) and c.top is None]

@@ -1,5 +1,6 @@
 """Every optimizer, every law: configs, names, state, eager = compiled, options, one compile."""
 
+import contextlib
 import copy
 import inspect
 import re
@@ -419,6 +420,33 @@ def test_copies_are_independent(name):
     assert_equal(values(optimizer.variables), before)
     train(optimizer, variables, range(2, 4))
     assert_equal(values(variables), values(others[1]))
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_building_is_whole_or_nothing(name, monkeypatch):
+    """Ctrl-C while the state is made, at any variable."""
+    make_variable = optimizers.Optimizer._new_variable
+    whole = make(name)
+    train(whole, expected := weights(), range(2))
+    cut = made = 0
+    while made >= cut:
+        cut, made = cut + 1, 0
+
+        def new_variable(self, *args, **kwargs):
+            nonlocal made
+            made += 1
+            if made == cut:  # noqa: B023
+                raise KeyboardInterrupt
+            return make_variable(self, *args, **kwargs)
+
+        optimizer, variables = make(name), weights()
+        with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
+            patched.setattr(optimizers.Optimizer, "_new_variable", new_variable)
+            optimizer.build(variables)
+        optimizer.build(variables)
+        assert len(optimizer.variables) == len(whole.variables)
+    train(optimizer, variables, range(2))
+    assert_equal(values(variables), values(expected))
 
 
 # Behaviour of the base class --------------------------------------------------------------------

@@ -16,7 +16,7 @@ from ..core.trace import trace
 from ..core.tree import is_shape
 
 BATCH = "batch"  # the first axis of every input, where its size is unknown
-_TOO_LARGE = 512  # for a size without which nothing can be computed
+_TOO_LARGE = 4096  # for a size without which nothing can be computed
 
 
 class Endpoint:
@@ -203,7 +203,7 @@ class _Sizes:
     def __init__(self, signature):
         self._tensors, self._structure = jax.tree.flatten(signature, is_leaf=_is_tensor)
         owners = list(map(_identifier, self._tensors))
-        owners = [n if owners.count(n) == 1 else f"{n}{i}" for i, n in enumerate(owners)]
+        owners = [n if owners.count(n) == 1 else f"{n}__{i}" for i, n in enumerate(owners)]
         self.names = {
             (i, axis): f"{owners[i]}_{axis}" if axis else BATCH
             for i, x in enumerate(self._tensors)
@@ -243,7 +243,7 @@ class _Sizes:
                 return True
         named = [n for n in self._least if n in words and self._least[n] < _TOO_LARGE]
         for name in named:
-            self._least[name] += 1 + self._least[name] // 16
+            self._least[name] += max(1, self._least[name] // 4)
         return bool(named)
 
 

@@ -1,6 +1,6 @@
 """Exported functions in a zip of StableHLO programs, weights, and what runs on the host before.
 
-    signature.json         endpoints: what they take and give, and what they change
+    signature.json         endpoints: what they take and give
     weights.safetensors    variables, each under its name
     serve.jax              an endpoint's program, as `jax.export` serializes it
     serve.keras            the model that its inputs go through before, if there is one

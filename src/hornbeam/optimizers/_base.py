@@ -178,6 +178,11 @@ class Optimizer(Configurable):
         steps = self.gradient_accumulation_steps
         return self._iterations if steps is None else self._iterations.value // steps
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _whole(cls.build)
+
     def build(self, variables):
         """Make the state for these variables; the first `apply` does so if nobody did before."""
         if self.built:
@@ -722,6 +727,25 @@ class Optimizer(Configurable):
 
 
 SHARED_OPTIONS = objects.constructor_parameters(Optimizer)[1:]  # all but the learning rate
+
+
+def _whole(build):
+    """Wrap a `build`: whatever cuts it short, Ctrl-C or a full memory, leaves nothing half made."""
+
+    @functools.wraps(build)
+    def whole(self, *args, **kwargs):
+        before = {**vars(self), "_variables": list(self._variables)}
+        try:
+            return build(self, *args, **kwargs)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    return whole
+
+
+Optimizer.build = _whole(Optimizer.build)
 
 
 def shared_options(init):
