@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM while a loop runs: at a moment that loses nothing, and never overheard.
 
 Between the moment a step has taken its old arrays and the moment its new ones are stored, there is
-no valid state to return to; an exception there would lose the model. And Python drops an exception
+no valid state to return to; an exception there would lose the model. While it traces, JAX 0.10.2
+catches every exception in some places, and crashes of one in others. And Python drops an exception
 that a signal raises while a finalizer happens to run.
 """
 

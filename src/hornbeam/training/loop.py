@@ -13,7 +13,7 @@ from ..core import settings
 from ..core.messages import did_you_mean, expected
 from ..data import are_names, pack, source_of, split_source, stands_alone, unpack
 from . import nonfinite
-from .interrupts import interrupts_deferrable
+from .interrupts import interrupts_deferrable, uninterrupted
 from .program import Program
 from .snapshots import Snapshots, backup_of
 from .state import RunningState, array_of, copy_of
@@ -322,7 +322,7 @@ class Runner:
                 return list(results.values())
 
             specs = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), batches)
-            with self._callbacks.compiling(self.kind):
+            with self._callbacks.compiling(self.kind), uninterrupted():
                 program = Program(step, variables, specs, self.fused or 1)
             model._programs[key] = program, log_names
         return model._programs[key]

@@ -16,6 +16,7 @@ from ..data import unpack
 from ..optimizers import LossScaleOptimizer
 from ..optimizers._wrappers import LossScaling
 from .compile import num_rows
+from .interrupts import uninterrupted
 
 # The built-in steps ----------------------------------------------------------------------------
 
@@ -179,28 +180,30 @@ def trained_variables(model, run_batch, source):
     size = source.batch_size
     resized = lambda a: a.shape if size is None else (min(size, a.shape[0]), *a.shape[1:])
     batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct(resized(a), a.dtype), source.batch_specs())
-    traced = trace(run_batch, variables, batch)
+    with uninterrupted():
+        traced = trace(run_batch, variables, batch)
     return list(dict.fromkeys([*variables, *traced.written]))
 
 
 def prepare(model, source):
     """Make all variables, and pair losses with outputs, before anything is traced."""
-    compiled = model._compiled
-    if not compiled.built or not model.built:
-        specs = jax.tree.map(
-            lambda a: KerasTensor((None, *a.shape[1:]), str(a.dtype)), source.batch_specs()
-        )
-        x, y, _ = unpack(specs)
-        try:
-            y_pred = infer(model, (x,), {"training": True})
-            compiled.build(y, y_pred)
-        except NotImplementedError:
-            # A model with a `train_step` of its own need not have a `call`.
-            if _is_built_in(model, "train"):
-                raise
-    # An imperative step builds its optimizers itself: they may be for some of the variables. Run
-    # uncompiled, it can't be traced for what it changes, so all must be there if possible.
-    known = _is_built_in(model, "train") or _takes_state(model, "train")
-    known = known or (model.run_eagerly and all(la.built for la in model._flatten_layers()))
-    if known and model.optimizer is not None and not model.optimizer.built and model.built:
-        model.optimizer.build(model.trainable_variables)
+    with uninterrupted():  # since it traces, too
+        compiled = model._compiled
+        if not compiled.built or not model.built:
+            specs = jax.tree.map(
+                lambda a: KerasTensor((None, *a.shape[1:]), str(a.dtype)), source.batch_specs()
+            )
+            x, y, _ = unpack(specs)
+            try:
+                y_pred = infer(model, (x,), {"training": True})
+                compiled.build(y, y_pred)
+            except NotImplementedError:
+                # A model with a `train_step` of its own need not have a `call`.
+                if _is_built_in(model, "train"):
+                    raise
+        # An imperative step builds its optimizers itself: they may be for some of the variables.
+        # Run uncompiled, it can't be traced for what it changes, so all must be there if possible.
+        known = _is_built_in(model, "train") or _takes_state(model, "train")
+        known = known or (model.run_eagerly and all(la.built for la in model._flatten_layers()))
+        if known and model.optimizer is not None and not model.optimizer.built and model.built:
+            model.optimizer.build(model.trainable_variables)
