@@ -30,7 +30,7 @@ PAIRS = rng.integers(0, 2, (2, 3, 5)).astype(bool) | (np.arange(5) == 2)
 @pytest.fixture(autouse=True)
 def same_names():
     reset_names()
-    real.utils.clear_session()
+    real.utils.clear_session(free_memory=False)
 
 
 def pair(name, *args, inputs=(QUERY, VALUE), **kwargs):

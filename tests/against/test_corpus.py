@@ -65,7 +65,7 @@ def outputs_of(model, x):
 
 @pytest.fixture(autouse=True)
 def same_names():
-    real.utils.clear_session()
+    real.utils.clear_session(free_memory=False)
 
 
 @pytest.mark.parametrize("group", GROUPS, ids=lambda group: f"{group[0].layer}-{group[-1].layer}")

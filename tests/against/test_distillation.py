@@ -20,7 +20,7 @@ def net(k, width, name, regularizer=None):
 
 def distiller(k, losses=None, weights=None, share=0.5, student=None):
     """A distiller with the same weights in both libraries, by the seed."""
-    k.utils.clear_session()
+    k.utils.clear_session(free_memory=False)
     k.utils.set_random_seed(0)
     if losses is None:
         losses = k.distillation.LogitsDistillation(2.0, "mse")

@@ -205,7 +205,7 @@ def function(layer, training):
 def compare(drawn, training, seed):
     name, options, shape = drawn
     reset_names()
-    real.utils.clear_session()
+    real.utils.clear_session(free_memory=False)
     try:
         theirs = built(real.layers, name, options, shape)
         symbolic = theirs.compute_output_shape((None, *shape[1:]))

@@ -46,7 +46,7 @@ same_draws = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def same_names():
     reset_names()
-    real.utils.clear_session()
+    real.utils.clear_session(free_memory=False)
 
 
 @functools.cache  # building takes longer than comparing does

@@ -41,7 +41,7 @@ def convolutional(k):
 def test_same_losses(make, policy):
     found = []
     for k in (keras, real):
-        k.utils.clear_session()
+        k.utils.clear_session(free_memory=False)
         k.utils.set_random_seed(7)
         k.config.set_dtype_policy(policy)
         try:

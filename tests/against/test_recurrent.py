@@ -15,7 +15,7 @@ from hornbeam.core.naming import reset_names
 @pytest.fixture(autouse=True)
 def same_names():
     reset_names()
-    real.utils.clear_session()
+    real.utils.clear_session(free_memory=False)
 
 
 def data(*shape, seed=0):

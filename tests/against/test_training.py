@@ -102,7 +102,7 @@ MODELS = [regularized, several_outputs, convolutional, embedded, by_number]
 def test_same_numbers(make, fused):
     histories, weights = [], []
     for k in (hornbeam, real):
-        k.utils.clear_session()
+        k.utils.clear_session(free_memory=False)
         k.utils.set_random_seed(7)
         model, data, options = make(k)
         if k is hornbeam:
@@ -122,7 +122,7 @@ def test_the_same_loop_over_batches():
     """`train_on_batch`, `test_on_batch` and `predict_on_batch`, in turns."""
     found = []
     for k in (hornbeam, real):
-        k.utils.clear_session()
+        k.utils.clear_session(free_memory=False)
         k.utils.set_random_seed(7)
         model, (x, y), _ = regularized(k)
         model.reset_metrics()
