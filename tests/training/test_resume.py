@@ -329,6 +329,30 @@ def test_signals_at_any_moment(tmp_path, number):
     assert [t.name for t in threading.enumerate() if t.name == "snapshot"] == []
 
 
+@pytest.mark.usefixtures("ctrl_c")
+def test_an_interrupt_while_tracing_is_not_lost():
+    """Some of JAX's code catches every exception, as this layer does."""
+
+    class Catches(keras.layers.Layer):
+        armed = False
+
+        def call(self, x):
+            if self.armed:
+                self.armed = False
+                with contextlib.suppress(BaseException):
+                    os.kill(os.getpid(), signal.SIGINT)
+            return x
+
+    catches = Catches()
+    model = keras.Sequential([keras.Input((4,)), catches, keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    catches.armed = True
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(**ARRAYS, epochs=2, verbose=0)
+    assert not catches.armed
+    model.fit(**ARRAYS, verbose=0)
+
+
 def test_an_interrupt_in_a_finalizer_is_not_lost():
     class Dropped:
         def __del__(self):

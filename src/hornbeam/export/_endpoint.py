@@ -12,7 +12,6 @@ from ..core import dtypes, settings
 from ..core.messages import expected
 from ..core.scope import enter, functionalize
 from ..core.symbolic import KerasTensor
-from ..core.trace import trace
 from ..core.tree import is_shape
 
 BATCH = "batch"  # the first axis of every input, where its size is unknown
@@ -42,8 +41,32 @@ class Endpoint:
         self.arguments, self.constraints = (), []
         self.results, self.written, self.read = (), [], []
         if self.compiled:
-            traced, self.arguments, self.constraints = _trace(name, function, tuple(signature))
-            self.results, self.written, self.read = traced.results, traced.written, traced.read
+            self._find_out(tuple(signature))
+
+    def _find_out(self, signature):
+        """Trace the function, for all that is known of it.
+
+        Unknown sizes are taken to be different, and of any size, until that can't be: if the
+        function adds two sequences, these are as long as each other; if it crops one, it isn't too
+        short.
+        """
+        sizes = _Sizes(signature)
+        while True:
+            arguments = sizes.arguments()
+            try:
+                self.results, self.written, self.read = _trace(self._function, arguments)
+                break
+            except Exception as error:
+                if sizes.learn(str(error)):
+                    continue
+                if sizes.names:
+                    error.add_note(
+                        f"Endpoint '{self.name}' was traced for inputs of unknown sizes: "
+                        f"{sizes.signature}. If that is what it can't do with, pass an "
+                        "input_signature with more sizes in it: the batch's, or others."
+                    )
+                raise
+        self.arguments, self.constraints = arguments, sizes.constraints
 
     @property
     def on_host(self):
@@ -164,30 +187,16 @@ def specs_of(structure):
     return jax.tree.map(spec, structure, is_leaf=lambda x: hasattr(x, "shape"))
 
 
-# Sizes -----------------------------------------------------------------------------------------
+def _trace(function, arguments):
+    """The specs of the results of a function, and the variables that it assigns and only reads."""
+    written, touched = {}, {}
 
+    def run(*arguments):
+        with enter(values=written, losses=[], unbound=touched):
+            return jax.tree.map(jnp.asarray, function(*arguments))
 
-def _trace(name, function, signature):
-    """`function`, traced; what it was traced with; and what must hold of the sizes in that.
-
-    Unknown sizes are taken to be different, and of any size, until that can't be: if the function
-    adds two sequences, these are as long as each other; if it crops one, it isn't too short.
-    """
-    sizes = _Sizes(signature)
-    while True:
-        arguments = sizes.arguments()
-        try:
-            traced = trace(lambda x: function(*x), [], arguments)
-            return traced, arguments, sizes.constraints
-        except Exception as error:
-            if not sizes.learn(str(error)):
-                if sizes.names:
-                    error.add_note(
-                        f"Endpoint '{name}' was traced for inputs of unknown sizes: "
-                        f"{sizes.signature}. If that is what it can't do with, pass an "
-                        "input_signature with more sizes in it: the batch's, or others."
-                    )
-                raise
+    results = jax.eval_shape(run, *arguments)
+    return results, list(written), [v for v in touched if v not in written]
 
 
 class _Sizes:

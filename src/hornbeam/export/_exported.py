@@ -131,17 +131,24 @@ class ExportedModel:
 
     Attributes:
         endpoints: dict from names to `ExportedEndpoint`s.
-        collections: dict from names to dicts of arrays: what `add_variable_collection` named.
     """
 
     def __init__(self, about, endpoints, weights):
-        self._about, self.endpoints = about, endpoints
+        self._about, self.endpoints, self._weights = about, endpoints, weights
+        missing = {v for members in about["collections"].values() for v in members} - set(weights)
+        if missing:
+            raise LoadError(f"a collection names {min(missing)!r}, which isn't there")
         if any(endpoint.changes for endpoint in endpoints.values()):
             lock = threading.Lock()
             for endpoint in endpoints.values():
                 endpoint.lock = lock
-        self.collections = {
-            name: {v: weights[v] for v in members} for name, members in about["collections"].items()
+
+    @property
+    def collections(self):
+        """What `add_variable_collection` named: dict from names to dicts of arrays, as they are."""
+        return {
+            name: {v: self._weights[v] for v in members}
+            for name, members in self._about["collections"].items()
         }
 
     def __call__(self, *arguments):

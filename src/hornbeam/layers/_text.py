@@ -4,21 +4,20 @@ import math
 
 import numpy as np
 
-from ..core import dtypes, objects
+from ..core import dtypes
 from ..core.loading import count_calls
 from ..core.messages import expected, one_of
 from ._arguments import positive_int
 from ._encoding import device_name
-from ._host import AdaptedLayer
 from ._lookup import StringLookup
 from ._tokens import STANDARDIZE, Tokenizer
 from ._values import is_ragged, joined_rows, padded_rows, split_rows
-from ._vocabulary import refuse_names
+from ._vocabulary import HasVocabulary
 
 _MODES = ("int", "multi_hot", "count", "tf_idf")
 
 
-class TextVectorization(AdaptedLayer):
+class TextVectorization(HasVocabulary):
     """Turns each text into numbers of its words, or a vector that says which words are in it.
 
     A text is standardized, split into tokens, and these are joined to n-grams, if any are asked
@@ -239,30 +238,9 @@ class TextVectorization(AdaptedLayer):
 
     # Description and files --------------------------------------------------------------------
 
-    def constructor_arguments(self):
-        given = self._lookup_layer.constructor_arguments()
-        given = {name: given[name] for name in ("vocabulary", "idf_weights")}
-        names = objects.constructor_parameters(type(self))
-        return {name: given[name] if name in given else getattr(self, name) for name in names}
-
-    def get_config(self):
-        size = self._lookup_layer.get_config()["vocabulary_size"]
-        return {**super().get_config(), "vocabulary_size": size}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """A layer made from what `get_config` returned.
-
-        Raises:
-            ValueError: if the vocabulary is a path: a config may come from a stranger's file, and
-                what that says is no reason to read others.
-        """
-        config = dict(config)
-        size = config.pop("vocabulary_size", None)
-        refuse_names(cls, config)
-        layer = super().from_config(config)
-        layer._lookup_layer._size = size
-        return layer
+    @property
+    def _lookup(self):
+        return self._lookup_layer
 
     def save_own_variables(self, store):
         self._lookup_layer.save_own_variables(store)

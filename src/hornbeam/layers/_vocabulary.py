@@ -34,7 +34,44 @@ _UNKNOWN, _NOTHING = -1, -2
 _LINES, _JSON = "vocabulary.txt", "vocabulary.json"
 
 
-class IndexLookup(AdaptedLayer):
+class HasVocabulary(AdaptedLayer):
+    """What the configs of layers with a vocabulary have in common."""
+
+    @property
+    def _lookup(self) -> "IndexLookup":
+        """The layer that holds the vocabulary: this one, or one inside."""
+        raise NotImplementedError
+
+    def constructor_arguments(self):
+        given = self._lookup.given()
+        names = objects.constructor_parameters(type(self))
+        return {name: given[name] if name in given else getattr(self, name) for name in names}
+
+    def get_config(self):
+        lookup = self._lookup
+        unread = lookup._size and lookup._held.tokens is None
+        size = lookup._size if unread else lookup.vocabulary_size()
+        return {**super().get_config(), "vocabulary_size": size}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """A layer made from what `get_config` returned.
+
+        Raises:
+            ValueError: if the vocabulary is a path: a config may come from a stranger's file, and
+                what that says is no reason to read others.
+        """
+        config = dict(config)
+        size = config.pop("vocabulary_size", None)
+        refuse_names(cls, config)
+        if "oov_method" not in objects.constructor_parameters(cls):  # Keras writes it all the same
+            config.pop("oov_method", None)
+        layer = super().from_config(config)
+        layer._lookup._size = size
+        return layer
+
+
+class IndexLookup(HasVocabulary):
     """A vocabulary: tokens, and the numbers that stand for them.
 
     Numbers begin with that of the mask token (only with `output_mode="int"`, and if there is a
@@ -45,6 +82,10 @@ class IndexLookup(AdaptedLayer):
     """
 
     _size = None  # that of a vocabulary which is about to be read from a file
+
+    @property
+    def _lookup(self):
+        return self
 
     def _set_up(
         self,
@@ -434,36 +475,13 @@ class IndexLookup(AdaptedLayer):
 
     _token_dtype = "string"
 
-    # The vocabulary in use may be another one than that which was given.
-    def constructor_arguments(self):
+    def given(self):
+        """What was given of the vocabulary, which may not be the one in use."""
         held, weights = self._held, self._held.given_idf
-        given = {
+        return {
             "vocabulary": self.get_vocabulary(False) if held.given else None,
             "idf_weights": None if weights is None else np.asarray(weights).tolist(),
         }
-        names = objects.constructor_parameters(type(self))
-        return {name: given[name] if name in given else getattr(self, name) for name in names}
-
-    def get_config(self):
-        size = self._size if self._held.tokens is None and self._size else self.vocabulary_size()
-        return {**super().get_config(), "vocabulary_size": size}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """A layer made from what `get_config` returned.
-
-        Raises:
-            ValueError: if the vocabulary is a path: a config may come from a stranger's file, and
-                what that says is no reason to read others.
-        """
-        config = dict(config)
-        size = config.pop("vocabulary_size", None)
-        refuse_names(cls, config)
-        if "oov_method" not in objects.constructor_parameters(cls):  # Keras writes it all the same
-            config.pop("oov_method", None)
-        layer = super().from_config(config)
-        layer._size = size
-        return layer
 
     # Files ------------------------------------------------------------------------------------
 

@@ -2,8 +2,8 @@
 
 Between the moment a step has taken its old arrays and the moment its new ones are stored, there is
 no valid state to return to; an exception there would lose the model. While it traces, JAX 0.10.2
-catches every exception in some places, and crashes of one in others. And Python drops an exception
-that a signal raises while a finalizer happens to run.
+catches every exception in some places, and was seen to crash. And Python drops an exception that a
+signal raises while a finalizer happens to run.
 """
 
 import signal

@@ -12,8 +12,9 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import eval_jaxpr
 
-from ..core.trace import trace
+from ..core.scope import enter
 from ..layers._leaks import refuse_tracers
 from .interrupts import uninterrupted
 from .state import array_of
@@ -41,7 +42,6 @@ class Program:
         stacked = jax.tree.leaves(batches)[0].shape[0]
         batch = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), batches)
         traced = trace(step, variables, batch)
-        refuse_tracers(traced.constants)
         self.read, self.written = traced.read, traced.written
         size = sum(s.size * s.dtype.itemsize for s in jax.tree.leaves(traced.results))
         self.width = min(stacked, max(at_once, _RESULT_BYTES // max(size, 1)))
@@ -96,6 +96,49 @@ class Program:
 def _on_device(n):
     """An int32, kept: moving it anew would cost as much as a small step."""
     return jnp.int32(n)
+
+
+class _Traced:
+    """A step as a pure function: `traced(written values, read values, batch)`."""
+
+    def __init__(self, function, results, variables, written):
+        self.function, self.written = function, written
+        self.results = results  # tree of `jax.ShapeDtypeStruct`
+        changed = set(written)
+        self.read = [v for v in variables if v not in changed]
+        place = {v: (True, i) for i, v in enumerate(written)}
+        place.update({v: (False, i) for i, v in enumerate(self.read)})
+        self.places = [place[v] for v in variables]
+
+    def __call__(self, written, read, batch):
+        values = [(written if changed else read)[i] for changed, i in self.places]
+        flat = self.function(*values, *jax.tree.leaves(batch))
+        n = len(self.written)
+        return list(flat[:n]), jax.tree.unflatten(jax.tree.structure(self.results), flat[n:])
+
+
+def trace(step, variables, batch):
+    """Trace `step` once; again only if it touches variables that `variables` lacks."""
+    variables = list(dict.fromkeys(variables))
+    while True:
+        written, unbound = [], {}
+
+        def pure(values, batch, variables=variables, written=written, unbound=unbound):
+            start = dict(zip(variables, values, strict=True))
+            now = dict(start)
+            with enter(values=now, losses=[], unbound=unbound):
+                results = jax.tree.map(jnp.asarray, step(batch))
+            written[:] = [v for v, x in now.items() if start.get(v) is not x]
+            return [now[v] for v in written], results
+
+        specs = [jax.ShapeDtypeStruct(v.shape, v._array.dtype) for v in variables]
+        closed, (_, results) = jax.make_jaxpr(pure, return_shape=True)(specs, batch)
+        refuse_tracers(closed.consts)
+        missed = [v for v in (*unbound, *written) if v not in set(variables)]
+        if not missed:
+            function = functools.partial(eval_jaxpr, closed.jaxpr, closed.consts)
+            return _Traced(function, results, variables, written)
+        variables += dict.fromkeys(missed)
 
 
 def _loop(traced, width, written, read, batches, start, count):

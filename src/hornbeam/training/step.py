@@ -11,12 +11,12 @@ import jax
 from ..core import masks, rng
 from ..core.scope import enter, functionalize, value_and_grad
 from ..core.symbolic import KerasTensor, infer
-from ..core.trace import trace
 from ..data import unpack
 from ..optimizers import LossScaleOptimizer
 from ..optimizers._wrappers import LossScaling
 from .compile import num_rows
 from .interrupts import uninterrupted
+from .program import trace
 
 # The built-in steps ----------------------------------------------------------------------------
 
@@ -186,8 +186,8 @@ def trained_variables(model, run_batch, source):
 
 
 def prepare(model, source):
-    """Make all variables, and pair losses with outputs, before anything is traced."""
-    with uninterrupted():  # since it traces, too
+    """Make all variables, and pair losses with outputs, before a step is traced."""
+    with uninterrupted():  # shapes are found by tracing, too
         compiled = model._compiled
         if not compiled.built or not model.built:
             specs = jax.tree.map(
